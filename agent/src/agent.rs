@@ -1,0 +1,97 @@
+//! The agent as a whole: start, run, stop.
+
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use bellhop_desktop::Outputs;
+use driver_core::wire::{Facility, FacilityStatus};
+use driver_core::{Driver, requests};
+
+use crate::config::Config;
+use crate::dispatch::Dispatcher;
+use crate::plugin::{Plugin, Started, Surroundings};
+use crate::sandbox::cache::Cache;
+use crate::sandbox::compile::Compiler;
+use crate::sandbox::{Sandbox, engine};
+
+/// A running agent. [`stop`](Agent::stop) ends it.
+pub struct Agent {
+    driver: Arc<dyn Driver>,
+    dispatcher: Arc<Dispatcher>,
+    waiter: JoinHandle<()>,
+    plugins: Vec<Plugin>,
+    running: usize,
+}
+
+impl Agent {
+    /// Starts every plugin that is enabled, each on its own, and waits until each one runs or was
+    /// given up. One that fails keeps none of the others from running.
+    ///
+    /// # Errors
+    /// When the sandbox or a thread cannot be had; never because of a plugin.
+    pub fn start(
+        config: &Config,
+        driver: Arc<dyn Driver>,
+        outputs: Arc<dyn Outputs>,
+        compiler: Compiler,
+    ) -> Result<Self> {
+        let started = Instant::now();
+        report(&*driver, FacilityStatus::INIT);
+        let engine = engine::engine().map_err(anyhow::Error::from).context("Cannot start WebAssembly")?;
+        let cache = Cache::new(config.cache.clone(), &engine, compiler);
+        let sandbox = Sandbox::new(engine, cache).context("Cannot start the sandbox")?;
+        let dispatcher = Arc::new(Dispatcher::new(driver.clone()));
+        let surroundings =
+            Surroundings { sandbox, dispatcher: dispatcher.clone(), driver: driver.clone(), outputs, started };
+        let waiter = std::thread::Builder::new()
+            .name("waiter".into())
+            .stack_size(256 * 1024)
+            .spawn({
+                let dispatcher = dispatcher.clone();
+                move || dispatcher.run()
+            })
+            .context("Cannot start the thread that waits for events")?;
+
+        let (sender, receiver) = mpsc::channel();
+        let mut plugins = Vec::new();
+        for plugin in config.plugins.iter().filter(|plugin| plugin.enabled) {
+            let spawned = Plugin::spawn(plugin.clone(), surroundings.clone(), sender.clone());
+            plugins.push(spawned.with_context(|| format!("Cannot start a thread for {}", plugin.name))?);
+        }
+        drop(sender);
+        // Each plugin sends once, or drops its sender.
+        let running = receiver.iter().filter(|started| *started == Started::Running).count();
+        report(&*driver, FacilityStatus::ACTIVE);
+        Ok(Self { driver, dispatcher, waiter, plugins, running })
+    }
+
+    /// How many plugins run, of how many that were to.
+    #[must_use]
+    pub fn running(&self) -> (usize, usize) {
+        (self.running, self.plugins.len())
+    }
+
+    /// Stops all plugins, withdraws what was subscribed and announced, and tells the host.
+    pub fn stop(self) {
+        report(&*self.driver, FacilityStatus::TERMINATING);
+        for plugin in &self.plugins {
+            plugin.stop();
+        }
+        self.plugins.into_iter().for_each(Plugin::join);
+        self.dispatcher.stop();
+        if self.waiter.join().is_err() {
+            tracing::error!("The thread that waits for events panicked");
+        }
+        report(&*self.driver, FacilityStatus::TERMINATED);
+    }
+}
+
+/// Tells the host how the agent fares, as its predecessor VBoxService does. A host that does not want
+/// to know is no reason to stop.
+fn report(driver: &dyn Driver, status: FacilityStatus) {
+    if let Err(error) = requests::report_status(driver, Facility::SERVICE, status) {
+        tracing::debug!("{error}");
+    }
+}

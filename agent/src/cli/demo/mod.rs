@@ -1,0 +1,59 @@
+//! `bellhop demo`: a host and a guest in one process, and each step of each ring.
+
+mod prompt;
+mod recorder;
+mod scene;
+mod stage;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use bellhop_agent::agent::Agent;
+use bellhop_agent::config::LogLevel;
+use bellhop_agent::logging;
+use clap::Args;
+
+use super::{ConfigOption, LogOptions, Verdict, compiler, drivers, load, run};
+use recorder::Recorder;
+use stage::Stage;
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    config: ConfigOption,
+    #[command(flatten)]
+    log: LogOptions,
+    /// Write a picture of the X screen before the first ring and after each one
+    #[arg(long, value_name = "DIR")]
+    screenshots: Option<PathBuf>,
+    /// Take the host's place, at a prompt, instead of watching the scene
+    #[arg(long)]
+    interactive: bool,
+}
+
+pub(super) fn demo(options: &Options) -> Result<Verdict> {
+    let config = load(&options.config.config)?;
+    let (recorder, layer) = Recorder::new();
+    // What plugins and agent say is part of the show only when asked for, or when it is bad.
+    logging::start(
+        options.log.log_level.unwrap_or(LogLevel::Warn),
+        options.log.log_format.unwrap_or(config.log.format),
+        Some(layer),
+    )?;
+    if let Some(folder) = &options.screenshots {
+        std::fs::create_dir_all(folder).with_context(|| format!("Cannot make {}", folder.display()))?;
+    }
+    let (host, driver) = drivers::simulated()?;
+    let outputs = run::outputs(&config);
+    println!("Guest    {}", driver.describe());
+    println!("Desktop  {}", outputs.describe());
+    let agent = Agent::start(&config, driver, outputs.clone(), compiler()?)?;
+    let (running, wanted) = agent.running();
+    println!("Plugins  {running} of {wanted} run");
+
+    let stage = Stage::new(host, outputs, recorder, options.screenshots.clone());
+    let outcome = if options.interactive { prompt::talk(&stage) } else { scene::play(&stage) };
+    agent.stop();
+    println!("\nAgent stopped; the host is left with {}", stage.host_view());
+    outcome.map(|()| Verdict::Well)
+}

@@ -1,0 +1,130 @@
+//! What a scene and a prompt act on: the host, the guest's desktop, and the record of each ring.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use bellhop_desktop::Outputs;
+use vmmdev::{Hint, Host};
+
+use super::recorder::{Recorder, Step};
+
+/// How long a ring may take before the demo stops waiting for it.
+const LONGEST_RING: Duration = Duration::from_secs(10);
+
+/// See the module's documentation.
+pub(super) struct Stage {
+    pub(super) host: Host,
+    outputs: Arc<dyn Outputs>,
+    recorder: Recorder,
+    screenshots: Option<PathBuf>,
+}
+
+impl Stage {
+    pub(super) fn new(
+        host: Host,
+        outputs: Arc<dyn Outputs>,
+        recorder: Recorder,
+        screenshots: Option<PathBuf>,
+    ) -> Self {
+        Self { host, outputs, recorder, screenshots }
+    }
+
+    /// Asks for displays as a host does, and shows what comes of it.
+    pub(super) fn ask(&self, wish: &str, hints: &[Hint]) -> Result<()> {
+        self.ring(wish, || Ok(self.host.set_video_mode_hints(hints)?))
+    }
+
+    /// Does something at the host that may ring, waits for the guest to be done, and shows the steps.
+    /// `act` says whether it rang.
+    pub(super) fn ring(&self, wish: &str, act: impl FnOnce() -> Result<bool>) -> Result<()> {
+        println!("\nThe host: {wish}");
+        self.recorder.clear();
+        let began = Instant::now();
+        if !act()? {
+            println!("  It does not ring: the guest has read the very same before.");
+            return Ok(());
+        }
+        let steps = self.recorder.wait_for_end(LONGEST_RING);
+        println!("  step        µs");
+        println!("     1       0.0  {wish}");
+        for step in &steps {
+            println!("{}", line(step, began));
+        }
+        if !steps.iter().any(|step| step.number.is_none()) {
+            println!("  No plugin was called for it within {LONGEST_RING:?}.");
+        }
+        Ok(())
+    }
+
+    /// The guest's screens as the X server tells another client, or as the headless desktop has them.
+    pub(super) fn show_screens(&self) {
+        match xrandr() {
+            Some(lines) if self.is_x11() => {
+                println!("  The X server, asked by xrandr:");
+                lines.iter().for_each(|line| println!("    {line}"));
+            }
+            _ => {
+                println!("  {} says:", self.outputs.describe());
+                match self.outputs.enumerate() {
+                    Err(error) => println!("    {error}"),
+                    Ok(outputs) => {
+                        for output in outputs {
+                            let Some(area) = output.area else { continue };
+                            let primary = if output.primary { " primary" } else { "" };
+                            let (width, height) = (area.width, area.height);
+                            println!("    {}{primary} {width}x{height}+{}+{}", output.name, area.x, area.y);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the guest last told the host.
+    pub(super) fn host_view(&self) -> String {
+        let guest = self.host.guest();
+        format!(
+            "event filter {}, capabilities {}, monitors at {:?}",
+            guest.filter, guest.capabilities, guest.monitor_positions
+        )
+    }
+
+    /// Writes a picture of the X screen, if pictures were asked for.
+    pub(super) fn photograph(&self, name: &str) {
+        let Some(folder) = &self.screenshots else { return };
+        let file = folder.join(format!("{name}.png"));
+        if !self.is_x11() {
+            println!("  SKIPPED screenshot {name}: the desktop is headless, there is nothing to see");
+            return;
+        }
+        match Command::new("import").args(["-window", "root"]).arg(&file).output() {
+            Ok(output) if output.status.success() => println!("  Picture: {}", file.display()),
+            Ok(output) => println!(
+                "  SKIPPED screenshot {name}: import failed: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            ),
+            Err(error) => println!("  SKIPPED screenshot {name}: cannot run import (package imagemagick): {error}"),
+        }
+    }
+
+    fn is_x11(&self) -> bool {
+        self.outputs.describe().starts_with("X11")
+    }
+}
+
+fn line(step: &Step, began: Instant) -> String {
+    let number = step.number.map_or(String::new(), |number| number.to_string());
+    let micros = step.at.saturating_duration_since(began).as_secs_f64() * 1e6;
+    format!("  {number:>4}  {micros:>8.1}  {}{}", step.message, step.details)
+}
+
+/// The screen's size and the outputs that are on, in xrandr's words.
+fn xrandr() -> Option<Vec<String>> {
+    let output = Command::new("xrandr").arg("--current").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let telling = |line: &&str| line.starts_with("Screen") || (line.contains(" connected") && line.contains('+'));
+    Some(text.lines().filter(telling).map(str::to_owned).collect())
+}

@@ -1,0 +1,70 @@
+//! `bellhop run`: the daemon.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use bellhop_agent::agent::Agent;
+use bellhop_agent::config::Config;
+use bellhop_agent::logging;
+use bellhop_desktop::Outputs;
+use clap::Args;
+use nix::sys::signal::{SigSet, Signal};
+
+use super::{ConfigOption, LogOptions, Verdict, compiler, drivers, load};
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    config: ConfigOption,
+    #[command(flatten)]
+    log: LogOptions,
+}
+
+pub(super) fn run(options: &Options) -> Result<Verdict> {
+    let signals = block_signals()?;
+    let path = &options.config.config;
+    let config = load(path)?;
+    logging::start(
+        options.log.log_level.unwrap_or(config.log.level),
+        options.log.log_format.unwrap_or(config.log.format),
+        None,
+    )?;
+    let driver = drivers::open(config.driver)?;
+    let outputs = outputs(&config);
+    tracing::info!(config = %path.display(), driver = driver.describe(), "Starting");
+    let agent = Agent::start(&config, driver, outputs, compiler()?)?;
+    ready(&agent, path);
+
+    let signal = signals.wait().context("Cannot wait for signals")?;
+    // From here on a second signal ends the process at once.
+    signals.thread_unblock().context("Cannot unblock signals")?;
+    tracing::info!(%signal, "Stopping");
+    agent.stop();
+    tracing::info!("Stopped");
+    Ok(Verdict::Well)
+}
+
+/// Holds back the signals that end the agent, in this thread and those it starts, so that they can be
+/// waited for.
+fn block_signals() -> Result<SigSet> {
+    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
+    signals.thread_block().context("Cannot block signals")?;
+    Ok(signals)
+}
+
+/// The desktop that the configuration asks for.
+pub(super) fn outputs(config: &Config) -> Arc<dyn Outputs> {
+    let display = std::env::var("DISPLAY").ok();
+    let (outputs, reason) = bellhop_desktop::choose(config.outputs.backend, display.as_deref());
+    tracing::info!(outputs = outputs.describe(), reason, "Desktop chosen");
+    outputs
+}
+
+fn ready(agent: &Agent, path: &Path) {
+    let (running, wanted) = agent.running();
+    if wanted == 0 {
+        tracing::warn!("No plugin is enabled in {}: nothing will happen", path.display());
+    }
+    tracing::info!(running, wanted, "Ready");
+}

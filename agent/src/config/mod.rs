@@ -1,0 +1,333 @@
+//! `agent.toml`: what one virtual machine's agent is to do, and what its plugins may.
+
+mod error;
+mod units;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+pub use error::{ConfigError, Problem};
+pub use units::{Bytes, Span};
+
+use crate::grants::{Authority, GrantsTable};
+
+/// Where `bellhop` looks for its configuration when it is not told.
+pub const DEFAULT_PATH: &str = "/etc/bellhop/agent.toml";
+
+/// The largest `agent.toml` that is read, in bytes.
+const LARGEST_FILE: u64 = 1 << 20;
+
+/// The whole file, as written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    #[serde(default)]
+    driver: DriverChoice,
+    cache: Option<PathBuf>,
+    #[serde(default)]
+    log: LogTable,
+    #[serde(default)]
+    outputs: OutputsTable,
+    #[serde(default)]
+    limits: LimitsTable,
+    #[serde(default)]
+    plugins: BTreeMap<Spanned<String>, PluginTable>,
+}
+
+/// Which driver services the VMMDev device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DriverChoice {
+    /// The best that this machine has.
+    #[default]
+    Auto,
+    /// A device model inside the agent: for demonstrations, tests and plugin authors.
+    Simulated,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct LogTable {
+    /// The least important lines that are written.
+    pub level: LogLevel,
+    /// In which form.
+    pub format: LogFormat,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// The journal when systemd started the agent, lines for people otherwise.
+    #[default]
+    Auto,
+    /// Lines for people, on standard error.
+    Human,
+    /// One JSON object a line, on standard error.
+    Json,
+    /// The systemd journal, with fields.
+    Journald,
+}
+
+/// Which desktop the `outputs` interface reaches.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct OutputsTable {
+    /// The kind of desktop.
+    #[serde(deserialize_with = "backend")]
+    pub backend: bellhop_desktop::Backend,
+}
+
+impl Default for OutputsTable {
+    fn default() -> Self {
+        Self { backend: bellhop_desktop::Backend::Auto }
+    }
+}
+
+fn backend<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bellhop_desktop::Backend, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    name.parse().map_err(|_| {
+        serde::de::Error::unknown_variant(&name, &["auto", "x11", "headless"])
+    })
+}
+
+/// One plugin, as written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct PluginTable {
+    component: Spanned<PathBuf>,
+    sha256: Option<Spanned<String>>,
+    #[serde(default = "yes")]
+    enabled: bool,
+    #[serde(default)]
+    grants: GrantsTable,
+    #[serde(default)]
+    limits: LimitsTable,
+    #[serde(default)]
+    config: toml::Table,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Limits as written: what is absent is inherited.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct LimitsTable {
+    component_size: Option<Bytes>,
+    memory: Option<Bytes>,
+    table_elements: Option<u32>,
+    host_call_allocation: Option<Bytes>,
+    cpu_per_event: Option<Span>,
+    wall_per_event: Option<Span>,
+}
+
+/// What one plugin may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Size of its file.
+    pub component_size: Bytes,
+    /// Linear memory, all of its memories together.
+    pub memory: Bytes,
+    /// Elements of each table of functions.
+    pub table_elements: u32,
+    /// What the agent may allocate for the arguments of one host call.
+    pub host_call_allocation: Bytes,
+    /// Processor time of its own code for one event, host calls not counted.
+    pub cpu_per_event: Duration,
+    /// Time from the start of an event to its end, host calls included.
+    pub wall_per_event: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            component_size: Bytes(8 << 20),
+            memory: Bytes(16 << 20),
+            table_elements: 10_000,
+            host_call_allocation: Bytes(1 << 20),
+            cpu_per_event: Duration::from_millis(50),
+            wall_per_event: Duration::from_secs(5),
+        }
+    }
+}
+
+impl LimitsTable {
+    fn over(self, base: Limits) -> Limits {
+        Limits {
+            component_size: self.component_size.unwrap_or(base.component_size),
+            memory: self.memory.unwrap_or(base.memory),
+            table_elements: self.table_elements.unwrap_or(base.table_elements),
+            host_call_allocation: self.host_call_allocation.unwrap_or(base.host_call_allocation),
+            cpu_per_event: self.cpu_per_event.map_or(base.cpu_per_event, |span| span.0),
+            wall_per_event: self.wall_per_event.map_or(base.wall_per_event, |span| span.0),
+        }
+    }
+}
+
+/// An `agent.toml` that makes sense.
+#[derive(Debug)]
+pub struct Config {
+    /// Which driver services the device.
+    pub driver: DriverChoice,
+    /// Where compiled components are kept.
+    pub cache: PathBuf,
+    /// The log.
+    pub log: LogTable,
+    /// The desktop's outputs.
+    pub outputs: OutputsTable,
+    /// The plugins, by name; those that are not enabled too.
+    pub plugins: Vec<Plugin>,
+}
+
+/// One plugin of an [`Config`].
+#[derive(Debug, Clone)]
+pub struct Plugin {
+    /// Its name in the file.
+    pub name: String,
+    /// Its component.
+    pub component: PathBuf,
+    /// The digest that the component must have, in lower case.
+    pub sha256: Option<String>,
+    /// Whether it is to be run.
+    pub enabled: bool,
+    /// What it may do.
+    pub authority: Authority,
+    /// What it may use.
+    pub limits: Limits,
+    /// What it is told, as a JSON object.
+    pub config: String,
+}
+
+impl Config {
+    /// Reads a file and makes sense of all of it.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is not TOML; else with everything that is wrong in it.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        Self::parse(&read(path)?, path)
+    }
+
+    /// Makes sense of the text of a file that stands at `path`; relative paths start at its folder.
+    ///
+    /// # Errors
+    /// With everything that is wrong in it.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let file: File = toml::from_str(text).map_err(|error| {
+            let problem = Problem::at(text, error.span().unwrap_or(0..0), error.message().to_owned());
+            ConfigError::wrong(path, vec![problem])
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let defaults = file.limits.over(Limits::default());
+        let mut problems = Vec::new();
+        let mut plugins = Vec::new();
+        for (name, table) in file.plugins {
+            match plugin(&name, table, folder, defaults) {
+                Ok(plugin) => plugins.push(plugin),
+                Err(found) => problems.extend(
+                    found.into_iter().map(|at| Problem::at(text, at.span(), at.into_inner())),
+                ),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(ConfigError::wrong(path, problems));
+        }
+        Ok(Self {
+            driver: file.driver,
+            cache: file.cache.map_or_else(default_cache, |cache| folder.join(cache)),
+            log: file.log,
+            outputs: file.outputs,
+            plugins,
+        })
+    }
+}
+
+/// Makes sense of one plugin's table, or says all that is wrong with it.
+fn plugin(
+    name: &Spanned<String>,
+    table: PluginTable,
+    folder: &Path,
+    defaults: Limits,
+) -> Result<Plugin, Vec<Spanned<String>>> {
+    let mut problems = Vec::new();
+    let mut say = |span, text| problems.push(Spanned::new(span, text));
+    let component = folder.join(table.component.get_ref());
+    // A plugin that is switched off need not be there.
+    if table.enabled && !component.is_file() {
+        let text = format!("no component at {} (relative paths start at this file's folder)", component.display());
+        say(table.component.span(), text);
+    }
+    if !name.get_ref().chars().all(|c| c.is_ascii_alphanumeric() || c == '-') || name.get_ref().len() > 64 {
+        say(name.span(), "a plugin's name is at most 64 letters, digits and hyphens".to_owned());
+    }
+    let sha256 = table.sha256.map(|pin| {
+        let digest = pin.get_ref().to_ascii_lowercase();
+        if digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            say(pin.span(), "a SHA-256 digest is 64 hexadecimal digits, as `sha256sum` prints it".to_owned());
+        }
+        digest
+    });
+    let authority = Authority::resolve(&table.grants).unwrap_or_else(|misnamed| {
+        problems.extend(misnamed);
+        Authority::default()
+    });
+    let config = serde_json::to_string(&table.config).unwrap_or_else(|error| {
+        problems.push(Spanned::new(name.span(), format!("its `config` cannot be written as JSON: {error}")));
+        String::new()
+    });
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    Ok(Plugin {
+        name: name.get_ref().clone(),
+        component,
+        sha256,
+        enabled: table.enabled,
+        authority,
+        limits: table.limits.over(defaults),
+        config,
+    })
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    use std::io::Read;
+    let unreadable = |error| ConfigError::Unreadable { path: path.to_owned(), error };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(unreadable(std::io::Error::other(format!("it is larger than {LARGEST_FILE} bytes"))));
+    }
+    String::from_utf8(bytes).map_err(|_| unreadable(std::io::Error::other("it is not UTF-8 text")))
+}
+
+/// The cache of whoever runs the agent: the machine's for root, one's own otherwise.
+fn default_cache() -> PathBuf {
+    let own = || {
+        let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        base.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))
+    };
+    match own() {
+        Some(base) if !nix::unistd::geteuid().is_root() => base.join("bellhop"),
+        _ => PathBuf::from("/var/cache/bellhop"),
+    }
+}

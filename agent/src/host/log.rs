@@ -1,0 +1,53 @@
+//! `log`: a plugin's lines in the agent's log.
+
+use super::Host;
+use super::bindings::bellhop::guest::log::{self, Level};
+
+/// The longest line that is taken, in bytes.
+const LONGEST_LINE: usize = 4096;
+
+impl log::Host for Host {
+    fn write(&mut self, level: Level, message: String) {
+        let plugin = &*self.plugin;
+        let line = printable(message);
+        match level {
+            Level::Trace => tracing::trace!(target: "bellhop::plugin", plugin, "{line}"),
+            Level::Debug => tracing::debug!(target: "bellhop::plugin", plugin, "{line}"),
+            Level::Info => tracing::info!(target: "bellhop::plugin", plugin, "{line}"),
+            Level::Warn => tracing::warn!(target: "bellhop::plugin", plugin, "{line}"),
+            Level::Error => tracing::error!(target: "bellhop::plugin", plugin, "{line}"),
+        }
+    }
+}
+
+/// Cuts a plugin's text to one line that cannot forge another, nor steer a terminal.
+pub(crate) fn printable(mut text: String) -> String {
+    if text.len() > LONGEST_LINE {
+        text.truncate(text.floor_char_boundary(LONGEST_LINE));
+        text.push('…');
+    }
+    if text.chars().any(char::is_control) {
+        text = text
+            .chars()
+            .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+            .collect();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped() {
+        assert_eq!(printable("a\nb\u{1b}[2J".into()), "a\\nb\\u{1b}[2J");
+    }
+
+    #[test]
+    fn a_long_line_is_cut_between_characters() {
+        let line = printable("é".repeat(LONGEST_LINE));
+
+        assert_eq!(line.chars().count(), LONGEST_LINE / 2 + 1);
+    }
+}

@@ -1,0 +1,16 @@
+//! Bellhop's agent: the native core that runs sandboxed plugins.
+//!
+//! Start at [`agent::Agent`]; [`dispatch`] tells what happens when the host rings, [`plugin`] how one
+//! plugin lives, [`sandbox`] what bounds it, [`host`] what it may import.
+//!
+//! The agent knows [`driver_core::Driver`], the WIT contract and wasmtime. It knows neither VMMDev's
+//! bytes nor ioctl numbers.
+
+pub mod agent;
+pub mod config;
+pub mod dispatch;
+pub mod grants;
+pub mod host;
+pub mod logging;
+pub mod plugin;
+pub mod sandbox;

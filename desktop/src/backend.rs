@@ -1,0 +1,109 @@
+//! Which desktop to drive.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::Outputs;
+use crate::headless::Headless;
+use crate::x11::X11;
+
+/// How many outputs [`choose`] gives a headless desktop.
+const HEADLESS_OUTPUTS: usize = 16;
+
+/// Which desktop to drive, as an administrator names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Backend {
+    /// X11 where there is a display, else headless.
+    #[default]
+    Auto,
+    /// The X server that `DISPLAY` names.
+    X11,
+    /// No desktop: layouts are written down, and nobody sees them.
+    Headless,
+}
+
+/// A name that no backend has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("No desktop is called '{0}'; there are: auto, x11, headless")]
+pub struct UnknownBackend(String);
+
+impl FromStr for Backend {
+    type Err = UnknownBackend;
+
+    fn from_str(name: &str) -> Result<Self, UnknownBackend> {
+        match name {
+            "auto" => Ok(Self::Auto),
+            "x11" => Ok(Self::X11),
+            "headless" => Ok(Self::Headless),
+            other => Err(UnknownBackend(other.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Auto => "auto",
+            Self::X11 => "x11",
+            Self::Headless => "headless",
+        })
+    }
+}
+
+/// The desktop to drive, and why this one, for the log. `display` is the value of `DISPLAY`.
+///
+/// Never fails: an X server that is not there is waited for, in that each call tries it again.
+#[must_use]
+pub fn choose(backend: Backend, display: Option<&str>) -> (Arc<dyn Outputs>, String) {
+    let display = display.filter(|display| !display.is_empty());
+    let (x11, why) = match (backend, display) {
+        (Backend::Auto, Some(display)) => (true, format!("x11, because DISPLAY is {display}")),
+        (Backend::Auto, None) => (false, "headless, because DISPLAY is not set".to_owned()),
+        (Backend::X11, Some(display)) => (true, format!("x11 on {display}, as configured")),
+        (Backend::X11, None) => (
+            true,
+            "x11, as configured; DISPLAY is not set, so it will not be reached".to_owned(),
+        ),
+        (Backend::Headless, _) => (false, "headless, as configured".to_owned()),
+    };
+    if x11 {
+        (Arc::new(X11::new(display)), why)
+    } else {
+        (Arc::new(Headless::new(HEADLESS_OUTPUTS)), why)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backend_is_named_as_it_is_written() {
+        for name in ["auto", "x11", "headless"] {
+            assert_eq!(
+                name.parse::<Backend>().map(|backend| backend.to_string()),
+                Ok(name.into())
+            );
+        }
+        assert!("X11".parse::<Backend>().is_err());
+    }
+
+    #[test]
+    fn auto_is_x11_exactly_where_there_is_a_display() {
+        let cases = [
+            (Backend::Auto, Some(":7"), "X server :7"),
+            (Backend::Auto, Some(""), "headless"),
+            (Backend::Auto, None, "headless"),
+            (Backend::X11, None, "X server (no DISPLAY)"),
+            (Backend::Headless, Some(":7"), "headless"),
+        ];
+        for (backend, display, described) in cases {
+            let (outputs, why) = choose(backend, display);
+            assert!(
+                outputs.describe().starts_with(described),
+                "{backend} {display:?}: {why}"
+            );
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The guest's desktop, as plugins may reach it: its outputs.
+//!
+//! A desktop object is a trait, and each desktop that Bellhop can drive is one implementation of it:
+//! [`x11`] by RandR, [`headless`] by writing down what it was told. [`choose`] picks one.
+//!
+//! What a layout means whatever the desktop is decided in one place, `layout`, before a desktop sees it.
+//!
+//! This crate knows desktops. It knows nothing of WebAssembly, VMMDev or configuration files. It starts
+//! no thread and sets no timer: nothing happens between two calls.
+
+mod backend;
+pub mod headless;
+mod layout;
+mod outputs;
+pub mod x11;
+
+pub use backend::{Backend, UnknownBackend, choose};
+pub use outputs::{Area, Error, Outcome, Output, Outputs, Placement};

@@ -1,0 +1,18 @@
+//! The guest's side of the VMMDev wire.
+//!
+//! - [`wire`]: the bytes: request packets, event bits, guest capabilities, status codes, HGCM parameters.
+//! - [`Driver`]: what an agent needs of whoever services the device: one session of it.
+//! - [`pci`]: a driver that services the PCI device itself over a small [`pci::Bus`].
+//! - [`requests`]: the requests an agent makes, as functions on any [`Driver`].
+//!
+//! This crate knows the protocol. It knows nothing of WebAssembly, desktops, configuration, or of
+//! the device model that stands at the other end in tests.
+
+mod driver;
+mod error;
+pub mod pci;
+pub mod requests;
+pub mod wire;
+
+pub use driver::{CapabilityState, Driver, HgcmClient, HgcmParameter, Wake};
+pub use error::{Error, Result};

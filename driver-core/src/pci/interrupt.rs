@@ -1,0 +1,66 @@
+//! The interrupt handler: acknowledge, latch.
+
+use std::time::Duration;
+
+use super::latch::Latch;
+use super::requester::Requester;
+use super::{Bus, Interrupt};
+use crate::wire::{AcknowledgeEvents, Events, Request};
+
+/// VMMDevMemory: non-zero when the device has events for this guest.
+const HAVE_EVENTS: u32 = 8;
+
+/// So many interrupts in a row without an event are somebody else's on a shared line, or noise.
+const TOLERATED_STRAYS: u32 = 16;
+
+/// How long a line that will not go down may keep the thread from the processor's other work.
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Services interrupts until the bus is closed.
+pub(super) fn service(bus: &dyn Bus, requester: &Requester, latch: &Latch) {
+    let mut strays = 0_u32;
+    loop {
+        match bus.wait_interrupt(None) {
+            Interrupt::Closed => break latch.close(),
+            Interrupt::TimedOut => {}
+            Interrupt::Raised if have_events(bus) => {
+                strays = 0;
+                acknowledge(requester, latch);
+            }
+            Interrupt::Raised => {
+                strays = strays.saturating_add(1);
+                quieten(strays, requester, latch);
+            }
+        }
+    }
+}
+
+fn have_events(bus: &dyn Bus) -> bool {
+    bus.read_memory(HAVE_EVENTS).is_ok_and(|word| word & 0xff != 0)
+}
+
+fn acknowledge(requester: &Requester, latch: &Latch) {
+    let bits = match requester.interrupt(AcknowledgeEvents::new()) {
+        Ok(answer) => answer.events.get(),
+        Err(error) => return tracing::error!("{error}"),
+    };
+    let events = Events::from_bits_truncate(bits);
+    if events.bits() != bits {
+        tracing::warn!(unknown = format_args!("{:#x}", bits & !events.bits()), "Host raised event bits that no protocol names");
+    }
+    tracing::trace!(target: "bellhop::ring", step = 3u64, %events, "Interrupt acknowledged");
+    latch.raise(events);
+}
+
+/// Deals with an interrupt that announces nothing. The line is level triggered, so a device that
+/// holds it up for no reason would otherwise keep this thread running for ever.
+fn quieten(strays: u32, requester: &Requester, latch: &Latch) {
+    tracing::debug!(strays, "Interrupt without an event");
+    if strays > TOLERATED_STRAYS {
+        if strays == TOLERATED_STRAYS + 1 {
+            tracing::warn!("Interrupt line stays up without events; acknowledging at a slow pace");
+        }
+        acknowledge(requester, latch);
+        std::thread::sleep(LONGEST_PAUSE.min(Duration::from_micros(u64::from(strays) * 50)));
+    }
+}

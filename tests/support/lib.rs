@@ -1,0 +1,3 @@
+//! What whole-system tests are made of.
+
+pub mod fixtures;

@@ -1,0 +1,20 @@
+//! Real X servers for tests and the demo, and ways to look at them that share nothing with Bellhop.
+//!
+//! ```no_run
+//! let server = bellhop_xserver::XServer::dummy()?;
+//! let seen = bellhop_xserver::outputs_by_xrandr(server.display())?;
+//! assert_eq!(seen.outputs[0].name, "DUMMY0");
+//! # Ok::<(), bellhop_xserver::Error>(())
+//! ```
+//!
+//! Whoever cannot run because something is not installed gets [`Error::Missing`], which says what and
+//! how to install it, so that a test can be shown as skipped with the reason.
+
+mod error;
+mod guard;
+mod look;
+mod server;
+
+pub use error::{Error, Missing};
+pub use look::{Geometry, Seen, SeenOutput, outputs_by_xrandr, screenshot};
+pub use server::XServer;
