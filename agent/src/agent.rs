@@ -43,8 +43,13 @@ impl Agent {
         let cache = Cache::new(config.cache.clone(), &engine, compiler);
         let sandbox = Sandbox::new(engine, cache).context("Cannot start the sandbox")?;
         let dispatcher = Arc::new(Dispatcher::new(driver.clone()));
-        let surroundings =
-            Surroundings { sandbox, dispatcher: dispatcher.clone(), driver: driver.clone(), outputs, started };
+        let surroundings = Surroundings {
+            sandbox,
+            dispatcher: dispatcher.clone(),
+            driver: driver.clone(),
+            outputs,
+            started,
+        };
         let waiter = std::thread::Builder::new()
             .name("waiter".into())
             .stack_size(256 * 1024)
@@ -61,7 +66,7 @@ impl Agent {
             plugins.push(spawned.with_context(|| format!("Cannot start a thread for {}", plugin.name))?);
         }
         drop(sender);
-        // Each plugin sends once, or drops its sender.
+        // Each plugin sends once and then drops its sender, as does one whose thread panics.
         let running = receiver.iter().filter(|started| *started == Started::Running).count();
         report(&*driver, FacilityStatus::ACTIVE);
         Ok(Self { driver, dispatcher, waiter, plugins, running })

@@ -204,9 +204,8 @@ impl Dispatcher {
     }
 
     fn tell_capabilities(&self, subscribers: &BTreeMap<Arc<str>, Subscriber>) -> Result<()> {
-        let all = subscribers
-            .values()
-            .fold(Capabilities::empty(), |all, subscriber| all | subscriber.capabilities);
+        let all =
+            subscribers.values().fold(Capabilities::empty(), |all, subscriber| all | subscriber.capabilities);
         self.driver.change_capabilities(all, Capabilities::all()).map(drop)
     }
 

@@ -66,14 +66,16 @@ impl Authority {
     pub fn resolve(table: &GrantsTable) -> Result<Self, Vec<Misnamed>> {
         let mut authority = Self::default();
         let mut misnamed = Vec::new();
-        let mut each = |names: &[Spanned<String>], kind: &str, known: &[&str], take: &mut dyn FnMut(&str) -> bool| {
-            for name in names {
-                if !take(name.get_ref()) {
-                    let text = format!("no {kind} is called `{}`; there are {}", name.get_ref(), list(known));
-                    misnamed.push(Spanned::new(name.span(), text));
+        let mut each =
+            |names: &[Spanned<String>], kind: &str, known: &[&str], take: &mut dyn FnMut(&str) -> bool| {
+                for name in names {
+                    if !take(name.get_ref()) {
+                        let text =
+                            format!("no {kind} is called `{}`; there are {}", name.get_ref(), list(known));
+                        misnamed.push(Spanned::new(name.span(), text));
+                    }
                 }
-            }
-        };
+            };
         each(&table.events, "event that plugins may hear", &event_names(), &mut |name| {
             Events::from_name(name)
                 .filter(|event| !Events::KERNEL.contains(*event))

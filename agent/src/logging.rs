@@ -41,7 +41,9 @@ where
     };
     Ok(match format {
         LogFormat::Journald => tracing_journald::layer()
-            .map_err(|error| anyhow::anyhow!("Cannot reach the journal: {error}; set log format to human or json"))?
+            .map_err(|error| {
+                anyhow::anyhow!("Cannot reach the journal: {error}; set log format to human or json")
+            })?
             .with_syslog_identifier("bellhop".to_owned())
             .boxed(),
         LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed(),

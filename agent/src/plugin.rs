@@ -80,7 +80,7 @@ impl Plugin {
         let thread = std::thread::Builder::new()
             .name(thread_name(&name))
             .stack_size(STACK)
-            .spawn(move || life.run(&started))?;
+            .spawn(move || life.run(started))?;
         Ok(Self { name, mailbox, thread: Some(thread) })
     }
 
@@ -130,7 +130,7 @@ enum End {
 }
 
 impl Life {
-    fn run(mut self, started: &mpsc::Sender<Started>) {
+    fn run(mut self, started: mpsc::Sender<Started>) {
         let plugin = &*self.name.clone();
         let program = match self.surroundings.sandbox.link(&self.config) {
             Ok(program) => program,
@@ -141,6 +141,7 @@ impl Life {
                 return;
             }
         };
+        // Taken, and so dropped, by the first to send: the agent waits until all senders are gone.
         let mut started = Some(started);
         let outcome = loop {
             match self.incarnation(&program, &mut started) {
@@ -176,7 +177,7 @@ impl Life {
     }
 
     /// Builds an instance and serves it until it ends, one way or another.
-    fn incarnation(&self, program: &Program, started: &mut Option<&mpsc::Sender<Started>>) -> End {
+    fn incarnation(&self, program: &Program, started: &mut Option<mpsc::Sender<Started>>) -> End {
         let mut instance = match self.begin(program) {
             Ok(instance) => instance,
             Err(end) => return end,
@@ -205,10 +206,9 @@ impl Life {
         let span = tracing::debug_span!("call", plugin, export = "init", outcome = tracing::field::Empty);
         let _entered = span.enter();
         let mut instance = program.start(self.host(), self.mailbox.stop_flag()).map_err(starting)?;
-        let subscription = instance
-            .init(&self.config.config)
-            .map_err(starting)?
-            .map_err(|reason| End::Hopeless(format!("`init` returned: {}", crate::host::printable(reason))))?;
+        let subscription = instance.init(&self.config.config).map_err(starting)?.map_err(|reason| {
+            End::Hopeless(format!("`init` returned: {}", crate::host::printable(reason)))
+        })?;
 
         let events = Events::from_bits_retain(subscription.events);
         let capabilities = Capabilities::from_bits_retain(subscription.capabilities);
@@ -222,9 +222,7 @@ impl Life {
             return Err(End::Hopeless(reason.to_owned()));
         }
         let dispatcher = &self.surroundings.dispatcher;
-        dispatcher
-            .subscribe(plugin, events)
-            .map_err(|error| End::Hopeless(error.to_string()))?;
+        dispatcher.subscribe(plugin, events).map_err(|error| End::Hopeless(error.to_string()))?;
         if let Err(error) = dispatcher.change_capabilities(plugin, capabilities, Capabilities::empty()) {
             // Another agent may hold it; the plugin can do its work without the host being told.
             tracing::warn!(plugin, %capabilities, "{error}; going on without");
@@ -257,7 +255,9 @@ impl Life {
     /// Takes back what a faulted instance announced; the next one announces anew.
     fn withdraw_capabilities(&self) {
         let dispatcher = &self.surroundings.dispatcher;
-        if let Err(error) = dispatcher.change_capabilities(&self.name, Capabilities::empty(), Capabilities::all()) {
+        if let Err(error) =
+            dispatcher.change_capabilities(&self.name, Capabilities::empty(), Capabilities::all())
+        {
             tracing::warn!(plugin = &*self.name, "{error}");
         }
     }

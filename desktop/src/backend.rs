@@ -61,17 +61,12 @@ pub fn choose(backend: Backend, display: Option<&str>) -> (Arc<dyn Outputs>, Str
         (Backend::Auto, Some(display)) => (true, format!("x11, because DISPLAY is {display}")),
         (Backend::Auto, None) => (false, "headless, because DISPLAY is not set".to_owned()),
         (Backend::X11, Some(display)) => (true, format!("x11 on {display}, as configured")),
-        (Backend::X11, None) => (
-            true,
-            "x11, as configured; DISPLAY is not set, so it will not be reached".to_owned(),
-        ),
+        (Backend::X11, None) => {
+            (true, "x11, as configured; DISPLAY is not set, so it will not be reached".to_owned())
+        }
         (Backend::Headless, _) => (false, "headless, as configured".to_owned()),
     };
-    if x11 {
-        (Arc::new(X11::new(display)), why)
-    } else {
-        (Arc::new(Headless::new(HEADLESS_OUTPUTS)), why)
-    }
+    if x11 { (Arc::new(X11::new(display)), why) } else { (Arc::new(Headless::new(HEADLESS_OUTPUTS)), why) }
 }
 
 #[cfg(test)]
@@ -81,10 +76,7 @@ mod tests {
     #[test]
     fn a_backend_is_named_as_it_is_written() {
         for name in ["auto", "x11", "headless"] {
-            assert_eq!(
-                name.parse::<Backend>().map(|backend| backend.to_string()),
-                Ok(name.into())
-            );
+            assert_eq!(name.parse::<Backend>().map(|backend| backend.to_string()), Ok(name.into()));
         }
         assert!("X11".parse::<Backend>().is_err());
     }
@@ -100,10 +92,7 @@ mod tests {
         ];
         for (backend, display, described) in cases {
             let (outputs, why) = choose(backend, display);
-            assert!(
-                outputs.describe().starts_with(described),
-                "{backend} {display:?}: {why}"
-            );
+            assert!(outputs.describe().starts_with(described), "{backend} {display:?}: {why}");
         }
     }
 }

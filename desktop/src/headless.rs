@@ -8,10 +8,7 @@ use crate::layout::{Limits, Resolved, resolve};
 use crate::{Area, Error, Outcome, Output, Outputs, Placement};
 
 /// The limits of an X server, so that what works here works there.
-const LIMITS: Limits = Limits {
-    min: (1, 1),
-    max: (32767, 32767),
-};
+const LIMITS: Limits = Limits { min: (1, 1), max: (32767, 32767) };
 
 /// A desktop with outputs `HEADLESS0` and up. At the start the first is on, with 1024x768 pixels, and
 /// is the primary one.
@@ -30,24 +27,14 @@ impl Headless {
     /// A desktop with this many outputs, at least one.
     #[must_use]
     pub fn new(count: usize) -> Self {
-        let first = Area {
-            x: 0,
-            y: 0,
-            width: 1024,
-            height: 768,
-        };
+        let first = Area { x: 0, y: 0, width: 1024, height: 768 };
         let output = |number| Output {
             name: format!("HEADLESS{number}"),
             area: (number == 0).then_some(first),
             primary: number == 0,
         };
         let outputs = (0..count.max(1)).map(output).collect();
-        Self {
-            state: Mutex::new(State {
-                outputs,
-                layouts_applied: 0,
-            }),
-        }
+        Self { state: Mutex::new(State { outputs, layouts_applied: 0 }) }
     }
 
     /// How many layouts were accepted, with those that changed nothing.
@@ -74,20 +61,11 @@ impl Outputs for Headless {
 
     fn apply(&self, layout: &[Placement]) -> Result<Outcome, Error> {
         let mut state = self.state();
-        let Resolved {
-            outputs,
-            width,
-            height,
-        } = resolve(&state.outputs, layout, LIMITS)?;
+        let Resolved { outputs, width, height } = resolve(&state.outputs, layout, LIMITS)?;
         let changed = outputs != state.outputs;
         state.outputs.clone_from(&outputs);
         state.layouts_applied += 1;
-        Ok(Outcome {
-            changed,
-            width,
-            height,
-            outputs,
-        })
+        Ok(Outcome { changed, width, height, outputs })
     }
 }
 
@@ -96,17 +74,8 @@ mod tests {
     use super::*;
 
     fn place(name: &str, width: u32, height: u32) -> Placement {
-        let area = Some(Area {
-            x: 0,
-            y: 0,
-            width,
-            height,
-        });
-        Placement {
-            name: name.into(),
-            area,
-            primary: false,
-        }
+        let area = Some(Area { x: 0, y: 0, width, height });
+        Placement { name: name.into(), area, primary: false }
     }
 
     #[test]
@@ -117,17 +86,8 @@ mod tests {
         let first = desktop.apply(&layout).expect("accepted");
         let second = desktop.apply(&layout).expect("accepted");
 
-        assert_eq!(
-            (first.changed, first.width, first.height),
-            (true, 1366, 777)
-        );
-        assert_eq!(
-            second,
-            Outcome {
-                changed: false,
-                ..first.clone()
-            }
-        );
+        assert_eq!((first.changed, first.width, first.height), (true, 1366, 777));
+        assert_eq!(second, Outcome { changed: false, ..first.clone() });
         assert_eq!(desktop.enumerate().expect("here"), first.outputs);
         assert_eq!(desktop.layouts_applied(), 2);
     }

@@ -18,82 +18,40 @@ type Test = fn() -> Result<(), Failed>;
 
 const ON_XORG: &[(&str, Test)] = &[
     ("an_odd_size_gets_a_mode", an_odd_size_gets_a_mode),
-    (
-        "two_outputs_stand_side_by_side",
-        two_outputs_stand_side_by_side,
-    ),
-    (
-        "an_output_is_switched_off_and_on",
-        an_output_is_switched_off_and_on,
-    ),
+    ("two_outputs_stand_side_by_side", two_outputs_stand_side_by_side),
+    ("an_output_is_switched_off_and_on", an_output_is_switched_off_and_on),
     ("gaps_and_origins_are_kept", gaps_and_origins_are_kept),
-    (
-        "negative_origins_move_everything",
-        negative_origins_move_everything,
-    ),
+    ("negative_origins_move_everything", negative_origins_move_everything),
     ("the_screen_shrinks", the_screen_shrinks),
     ("the_primary_output_moves", the_primary_output_moves),
     ("outputs_swap_places", outputs_swap_places),
-    (
-        "all_sixteen_outputs_work_at_once",
-        all_sixteen_outputs_work_at_once,
-    ),
-    (
-        "outputs_that_are_not_named_stay",
-        outputs_that_are_not_named_stay,
-    ),
-    (
-        "a_wrong_layout_is_refused_and_changes_nothing",
-        a_wrong_layout_is_refused,
-    ),
-    (
-        "a_failure_in_the_middle_restores_what_was",
-        a_failure_restores,
-    ),
-    (
-        "what_another_client_arranged_is_respected",
-        what_another_client_arranged,
-    ),
-    (
-        "a_server_that_comes_late_is_found",
-        a_server_that_comes_late_is_found,
-    ),
-    (
-        "a_killed_server_is_unavailable_until_it_is_back",
-        a_killed_server,
-    ),
+    ("all_sixteen_outputs_work_at_once", all_sixteen_outputs_work_at_once),
+    ("outputs_that_are_not_named_stay", outputs_that_are_not_named_stay),
+    ("a_wrong_layout_is_refused_and_changes_nothing", a_wrong_layout_is_refused),
+    ("a_failure_in_the_middle_restores_what_was", a_failure_restores),
+    ("what_another_client_arranged_is_respected", what_another_client_arranged),
+    ("a_server_that_comes_late_is_found", a_server_that_comes_late_is_found),
+    ("a_killed_server_is_unavailable_until_it_is_back", a_killed_server),
     ("a_hung_server_is_unavailable_within_a_bound", a_hung_server),
     ("many_resizes_leave_few_modes", many_resizes_leave_few_modes),
-    (
-        "nothing_to_change_sends_no_events",
-        nothing_to_change_sends_no_events,
-    ),
+    ("nothing_to_change_sends_no_events", nothing_to_change_sends_no_events),
 ];
 
 const ON_XVFB: &[(&str, Test)] = &[
     ("xvfb_shrinks_and_says_how_large_it_can_be", xvfb_shrinks),
-    (
-        "a_server_that_wants_a_cookie_is_told_of_as_such",
-        a_server_that_wants_a_cookie,
-    ),
+    ("a_server_that_wants_a_cookie_is_told_of_as_such", a_server_that_wants_a_cookie),
 ];
 
 const ANYWHERE: &[(&str, Test)] = &[
     ("no_server_is_unavailable", no_server_is_unavailable),
-    (
-        "a_display_that_is_none_is_unavailable",
-        a_display_that_is_none,
-    ),
+    ("a_display_that_is_none_is_unavailable", a_display_that_is_none),
 ];
 
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
     trials.extend(suite(ON_XORG, lacking(XServer::dummy)));
-    trials.extend(suite(
-        ON_XVFB,
-        lacking(|| XServer::virtual_framebuffer(64, 64)),
-    ));
+    trials.extend(suite(ON_XVFB, lacking(|| XServer::virtual_framebuffer(64, 64))));
     trials.extend(suite(ANYWHERE, None));
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -177,10 +135,7 @@ fn the_screen_shrinks() -> Result<(), Failed> {
 fn the_primary_output_moves() -> Result<(), Failed> {
     let (server, desktop) = start()?;
     let left = on(0, (0, 0), (800, 600));
-    let right = Placement {
-        primary: true,
-        ..on(1, (800, 0), (800, 600))
-    };
+    let right = Placement { primary: true, ..on(1, (800, 0), (800, 600)) };
 
     desktop.apply(&[left, right])?;
 
@@ -200,19 +155,14 @@ fn outputs_swap_places() -> Result<(), Failed> {
 
 fn all_sixteen_outputs_work_at_once() -> Result<(), Failed> {
     let (server, desktop) = start()?;
-    let layout: Vec<_> = (0..16)
-        .map(|n| on(n, ((n % 4) * 301, (n / 4) * 203), (301, 203)))
-        .collect();
+    let layout: Vec<_> = (0..16).map(|n| on(n, ((n % 4) * 301, (n / 4) * 203), (301, 203))).collect();
 
     let outcome = desktop.apply(&layout)?;
 
     same(size(&outcome), (true, 1204, 812))?;
     let seen = outputs_by_xrandr(server.display())?.on();
     same(seen.len(), 16)?;
-    same(
-        seen.last().map(String::as_str),
-        Some("DUMMY15 301x203+903+609"),
-    )
+    same(seen.last().map(String::as_str), Some("DUMMY15 301x203+903+609"))
 }
 
 fn outputs_that_are_not_named_stay() -> Result<(), Failed> {
@@ -228,10 +178,7 @@ fn outputs_that_are_not_named_stay() -> Result<(), Failed> {
 fn a_wrong_layout_is_refused() -> Result<(), Failed> {
     let (server, desktop) = start()?;
     let before = outputs_by_xrandr(server.display())?;
-    let unknown = Placement {
-        name: "VGA-1".into(),
-        ..on(0, (0, 0), (800, 600))
-    };
+    let unknown = Placement { name: "VGA-1".into(), ..on(0, (0, 0), (800, 600)) };
     let good = on(1, (0, 0), (801, 601));
     let wrong: [&[Placement]; 5] = [
         &[good.clone(), unknown],
@@ -265,10 +212,7 @@ fn a_failure_restores() -> Result<(), Failed> {
 fn what_another_client_arranged() -> Result<(), Failed> {
     let (server, desktop) = start()?;
     desktop.apply(&[on(0, (0, 0), (1024, 768)), on(1, (1024, 0), (401, 301))])?;
-    xrandr(
-        &server,
-        &["--output", "DUMMY0", "--mode", "800x600", "--refresh", "75"],
-    )?;
+    xrandr(&server, &["--output", "DUMMY0", "--mode", "800x600", "--refresh", "75"])?;
 
     // DUMMY0 keeps its size, so it keeps the mode that somebody chose for it.
     desktop.apply(&[on(0, (401, 0), (800, 600)), on(1, (0, 0), (401, 301))])?;
@@ -329,37 +273,25 @@ fn many_resizes_leave_few_modes() -> Result<(), Failed> {
 
     let begun = Instant::now();
     for step in 1..=RESIZES {
-        desktop.apply(&[
-            on(0, (0, 0), (1000 + step, 700 + step / 3)),
-            on(1, (0, 0), (801, 601)),
-        ])?;
+        desktop.apply(&[on(0, (0, 0), (1000 + step, 700 + step / 3)), on(1, (0, 0), (801, 601))])?;
     }
     let each = begun.elapsed() / RESIZES;
     desktop.apply(&[on(0, (0, 0), (800, 600)), on(1, (0, 0), (801, 601))])?;
 
     eprintln!("an apply with a new mode takes {each:?}");
     let raw = outputs_by_xrandr(server.display())?.raw;
-    let ours: Vec<&str> = raw
-        .lines()
-        .filter(|line| line.contains("_bellhop"))
-        .collect();
+    let ours: Vec<&str> = raw.lines().filter(|line| line.contains("_bellhop")).collect();
     same(ours.len(), 1)?;
     same(ours[0].trim_start().starts_with("801x601_bellhop"), true)
 }
 
 fn nothing_to_change_sends_no_events() -> Result<(), Failed> {
     let (server, desktop) = start()?;
-    let layout = [
-        on(0, (0, 0), (1366, 777)),
-        on(1, (1366, 0), (1024, 768)),
-        off(2),
-    ];
+    let layout = [on(0, (0, 0), (1366, 777)), on(1, (1366, 0), (1024, 768)), off(2)];
     desktop.apply(&layout)?;
     let (watcher, screen) = x11rb::connect(Some(server.display()))?;
     let all = NotifyMask::SCREEN_CHANGE | NotifyMask::CRTC_CHANGE | NotifyMask::OUTPUT_CHANGE;
-    watcher
-        .randr_select_input(watcher.setup().roots[screen].root, all)?
-        .check()?;
+    watcher.randr_select_input(watcher.setup().roots[screen].root, all)?.check()?;
     let events = || -> Result<usize, Failed> {
         watcher.get_input_focus()?.reply()?;
         Ok(std::iter::from_fn(|| watcher.poll_for_event().transpose()).count())
@@ -367,10 +299,7 @@ fn nothing_to_change_sends_no_events() -> Result<(), Failed> {
 
     let again = desktop.apply(&layout)?;
     desktop.enumerate()?;
-    same(
-        (again.changed, again.width, again.height, events()?),
-        (false, 2390, 777, 0),
-    )?;
+    same((again.changed, again.width, again.height, events()?), (false, 2390, 777, 0))?;
 
     // The watcher does see what there is to be seen.
     desktop.apply(&[on(0, (0, 0), (1366, 778))])?;
@@ -381,17 +310,8 @@ fn xvfb_shrinks() -> Result<(), Failed> {
     let server = XServer::virtual_framebuffer(800, 600)?;
     let desktop = X11::new(Some(server.display()));
     let sized = |width, height| {
-        let area = Some(Area {
-            x: 0,
-            y: 0,
-            width,
-            height,
-        });
-        [Placement {
-            name: "screen".into(),
-            area,
-            primary: false,
-        }]
+        let area = Some(Area { x: 0, y: 0, width, height });
+        [Placement { name: "screen".into(), area, primary: false }]
     };
 
     desktop.apply(&sized(641, 481))?;
@@ -412,10 +332,7 @@ fn a_server_that_wants_a_cookie() -> Result<(), Failed> {
 }
 
 fn no_server_is_unavailable() -> Result<(), Failed> {
-    unavailable(
-        X11::new(Some(":54321")).enumerate(),
-        "No X server on :54321",
-    )?;
+    unavailable(X11::new(Some(":54321")).enumerate(), "No X server on :54321")?;
     unavailable(X11::new(None).enumerate(), "set DISPLAY")
 }
 
@@ -433,25 +350,12 @@ fn start() -> Result<(XServer, X11), Failed> {
 }
 
 fn on(number: i32, (x, y): (i32, i32), (width, height): (u32, u32)) -> Placement {
-    let area = Some(Area {
-        x,
-        y,
-        width,
-        height,
-    });
-    Placement {
-        name: format!("DUMMY{number}"),
-        area,
-        primary: false,
-    }
+    let area = Some(Area { x, y, width, height });
+    Placement { name: format!("DUMMY{number}"), area, primary: false }
 }
 
 fn off(number: i32) -> Placement {
-    Placement {
-        name: format!("DUMMY{number}"),
-        area: None,
-        primary: false,
-    }
+    Placement { name: format!("DUMMY{number}"), area: None, primary: false }
 }
 
 fn size(outcome: &Outcome) -> (bool, u32, u32) {
@@ -460,27 +364,15 @@ fn size(outcome: &Outcome) -> (bool, u32, u32) {
 
 fn xrandr(server: &XServer, arguments: &[&str]) -> Result<(), Failed> {
     let mut command = std::process::Command::new("xrandr");
-    let output = command
-        .args(["--display", server.display()])
-        .args(arguments)
-        .output()?;
-    same(
-        (
-            output.status.success(),
-            String::from_utf8_lossy(&output.stderr),
-        ),
-        (true, "".into()),
-    )
+    let output = command.args(["--display", server.display()]).args(arguments).output()?;
+    same((output.status.success(), String::from_utf8_lossy(&output.stderr)), (true, "".into()))
 }
 
 /// The screen's size and the outputs that are on, as `xrandr` sees them.
 fn sees(server: &XServer, screen: (u32, u32), outputs: &[&str]) -> Result<(), Failed> {
     let seen = outputs_by_xrandr(server.display())?;
     let on = seen.on();
-    same(
-        (seen.screen, on.iter().map(String::as_str).collect()),
-        (screen, outputs.to_vec()),
-    )
+    same((seen.screen, on.iter().map(String::as_str).collect()), (screen, outputs.to_vec()))
 }
 
 fn unavailable<T: std::fmt::Debug>(outcome: Result<T, Error>, told: &str) -> Result<(), Failed> {
@@ -491,11 +383,7 @@ fn unavailable<T: std::fmt::Debug>(outcome: Result<T, Error>, told: &str) -> Res
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(found: T, expected: T) -> Result<(), Failed> {
-    if found == expected {
-        Ok(())
-    } else {
-        Err(wrong(found, format!("{expected:?}")))
-    }
+    if found == expected { Ok(()) } else { Err(wrong(found, format!("{expected:?}"))) }
 }
 
 fn wrong(found: impl std::fmt::Debug, expected: impl Display) -> Failed {

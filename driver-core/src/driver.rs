@@ -93,11 +93,7 @@ pub trait Driver: Send + Sync {
     ///
     /// # Errors
     /// `VERR_RESOURCE_BUSY` when one is in acquire mode; `VERR_INVALID_PARAMETER` for unknown bits.
-    fn change_capabilities(
-        &self,
-        add: Capabilities,
-        remove: Capabilities,
-    ) -> Result<CapabilityState>;
+    fn change_capabilities(&self, add: Capabilities, remove: Capabilities) -> Result<CapabilityState>;
 
     /// Submits a whole request packet, header included, and waits for the host's answer, which
     /// replaces the packet's bytes. The status is the host's word on the request, failures included.

@@ -4,8 +4,8 @@
 
 use crate::wire::display::{self, DisplayDef, DisplayFlags, MAX_DISPLAYS};
 use crate::wire::{
-    Events, Facility, FacilityStatus, GetHostTime, GetHostVersion, GetSessionId, ReportGuestStatus,
-    Request, Status,
+    Events, Facility, FacilityStatus, GetHostTime, GetHostVersion, GetSessionId, ReportGuestStatus, Request,
+    Status,
 };
 use crate::{Driver, Error, Result};
 

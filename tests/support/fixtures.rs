@@ -87,7 +87,7 @@ impl Fixture {
         self
     }
 
-    /// Replaces the body of `on-host-events` (local 0: the events).
+    /// Replaces the body of `on-host-events` (local 0: the events; the function itself is `$self`).
     #[must_use]
     pub fn on_host_events(mut self, body: impl Into<String>) -> Self {
         self.on_host_events = body.into();
@@ -154,10 +154,7 @@ impl Fixture {
         let imports: String = interfaces.iter().map(|name| format!("import {name};\n")).collect();
         let exports: String =
             self.exports.iter().map(|name| format!("export bellhop:guest/{name}@0.1.0;\n")).collect();
-        format!(
-            "package fixture:world;\nworld fixture {{\n{imports}{exports}}}\n{}",
-            self.extra_wit
-        )
+        format!("package fixture:world;\nworld fixture {{\n{imports}{exports}}}\n{}", self.extra_wit)
     }
 
     fn module(&self) -> String {
@@ -178,7 +175,7 @@ impl Fixture {
         if self.exports.contains(&"host-events") {
             let body = &self.on_host_events;
             exports += &format!(
-                "(func (export \"bellhop:guest/host-events@0.1.0#on-host-events\") (param i32) (result i32) {body})\n"
+                "(func $self (export \"bellhop:guest/host-events@0.1.0#on-host-events\") (param i32) (result i32) {body})\n"
             );
         }
         let start = if self.start.is_empty() {

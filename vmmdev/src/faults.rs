@@ -29,10 +29,7 @@ pub enum Fault {
 impl Fault {
     /// A request 81 that announces this many displays, whatever there is and whatever fits.
     pub const fn announce_displays(count: u32) -> Self {
-        Self::Word {
-            offset: 28,
-            value: count,
-        }
+        Self::Word { offset: 28, value: count }
     }
 
     /// What the fault does instead of the request.
@@ -49,9 +46,7 @@ impl Fault {
         match self {
             Self::Fail(_) | Self::Ignore => status,
             Self::Word { offset, value } => {
-                let place = packet
-                    .get_mut(offset as usize..)
-                    .and_then(|rest| rest.first_chunk_mut());
+                let place = packet.get_mut(offset as usize..).and_then(|rest| rest.first_chunk_mut());
                 if let Some(word) = place {
                     *word = value.to_le_bytes();
                 }
@@ -108,10 +103,7 @@ impl Faults {
             return None;
         }
         self.armed.retain(|(.., times)| *times != Times::Next(0));
-        let (_, fault, times) = self
-            .armed
-            .iter_mut()
-            .find(|(wanted, ..)| *wanted == request_type)?;
+        let (_, fault, times) = self.armed.iter_mut().find(|(wanted, ..)| *wanted == request_type)?;
         if let Times::Next(left) = times {
             *left -= 1;
         }
@@ -130,8 +122,7 @@ mod tests {
         let mut faults = Faults::default();
         faults.arm(TYPE, Fault::Ignore, Times::Next(2));
 
-        let struck =
-            [TYPE, RequestType::IDLE, TYPE, TYPE].map(|kind| faults.strike(kind).is_some());
+        let struck = [TYPE, RequestType::IDLE, TYPE, TYPE].map(|kind| faults.strike(kind).is_some());
 
         assert_eq!(struck, [true, false, true, false]);
     }
@@ -153,16 +144,8 @@ mod tests {
     #[test]
     fn a_replaced_word_outside_the_packet_is_left_out() {
         let mut packet = [0; 26];
-        Fault::Word {
-            offset: 23,
-            value: 1,
-        }
-        .after(&mut packet, Status::SUCCESS);
-        Fault::Word {
-            offset: u32::MAX,
-            value: 1,
-        }
-        .after(&mut packet, Status::SUCCESS);
+        Fault::Word { offset: 23, value: 1 }.after(&mut packet, Status::SUCCESS);
+        Fault::Word { offset: u32::MAX, value: 1 }.after(&mut packet, Status::SUCCESS);
         assert_eq!(packet, [0; 26]);
     }
 }

@@ -4,8 +4,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use driver_core::wire::{
-    CpuEvent, DisplayDef, DisplayFlags, Events, MAX_DISPLAYS, MouseButtons, MouseFeatures,
-    RequestType, Status, VrdpExperience,
+    CpuEvent, DisplayDef, DisplayFlags, Events, MAX_DISPLAYS, MouseButtons, MouseFeatures, RequestType,
+    Status, VrdpExperience,
 };
 
 use crate::device::Device;
@@ -45,11 +45,7 @@ impl Default for Shared {
     fn default() -> Self {
         let device = Device::new(Settings::default());
         Self {
-            inner: Mutex::new(Inner {
-                device,
-                line_waiters: 0,
-                guest_waiters: 0,
-            }),
+            inner: Mutex::new(Inner { device, line_waiters: 0, guest_waiters: 0 }),
             line_up: Condvar::new(),
             guest_acted: Condvar::new(),
         }
@@ -91,28 +87,17 @@ impl Hint {
 
     /// A display that is off.
     pub fn off(display: u32) -> Self {
-        Self {
-            enabled: false,
-            width: None,
-            height: None,
-            ..Self::new(display, 0, 0)
-        }
+        Self { enabled: false, width: None, height: None, ..Self::new(display, 0, 0) }
     }
 
     /// The same with its upper left corner at a place, in pixels.
     pub fn at(self, x: i32, y: i32) -> Self {
-        Self {
-            origin: Some((x, y)),
-            ..self
-        }
+        Self { origin: Some((x, y)), ..self }
     }
 
     /// The same as the primary display.
     pub fn primary(self) -> Self {
-        Self {
-            primary: true,
-            ..self
-        }
+        Self { primary: true, ..self }
     }
 
     fn on_the_wire(&self) -> DisplayDef {
@@ -223,17 +208,12 @@ impl Host {
 
     fn hint(&self, hints: &[Hint], forced: bool) -> Result<bool, NoSuchDisplay> {
         if let Some(hint) = hints.iter().find(|hint| hint.display >= MAX_DISPLAYS) {
-            return Err(NoSuchDisplay {
-                display: hint.display,
-            });
+            return Err(NoSuchDisplay { display: hint.display });
         }
         Ok(self.change(|state| {
             let mut news = false;
             for hint in hints {
-                news |= state
-                    .displays
-                    .want(hint.on_the_wire(), forced)
-                    .unwrap_or(false);
+                news |= state.displays.want(hint.on_the_wire(), forced).unwrap_or(false);
             }
             if news {
                 state.raise(Events::DISPLAY_CHANGE);
@@ -339,11 +319,7 @@ impl Host {
             if !state.guest.cpu_notifications {
                 return Err(Status::CPU_HOTPLUG_NOT_MONITORED);
             }
-            state.cpu = CpuRequest {
-                event,
-                core,
-                package,
-            };
+            state.cpu = CpuRequest { event, core, package };
             state.raise(Events::CPU_HOTPLUG);
             Ok(())
         })
@@ -364,10 +340,7 @@ impl Host {
     pub fn restore(&self, saved: &Saved) {
         self.change(|state| {
             let settings = state.settings.clone();
-            *state = State {
-                settings,
-                ..(*saved.0).clone()
-            };
+            *state = State { settings, ..(*saved.0).clone() };
             state.restored();
         });
     }
@@ -423,11 +396,7 @@ impl Host {
     ) -> Result<Seen, TimedOut> {
         let mut next = since;
         self.wait_acted(timeout, |device| {
-            let found = device
-                .journal
-                .since(next)
-                .find(|seen| wanted(seen))
-                .copied();
+            let found = device.journal.since(next).find(|seen| wanted(seen)).copied();
             next = next.max(device.journal.next());
             found
         })
@@ -467,10 +436,7 @@ impl Host {
     // How threads meet.
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.shared
-            .inner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.shared.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
@@ -542,11 +508,7 @@ fn time_left(deadline: Option<Instant>) -> Option<Option<Duration>> {
         None => Some(None),
         Some(deadline) => {
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                None
-            } else {
-                Some(Some(left))
-            }
+            if left.is_zero() { None } else { Some(Some(left)) }
         }
     }
 }
@@ -557,14 +519,7 @@ fn wait<'a>(
     left: Option<Duration>,
 ) -> MutexGuard<'a, Inner> {
     match left {
-        None => condition
-            .wait(inner)
-            .unwrap_or_else(PoisonError::into_inner),
-        Some(left) => {
-            condition
-                .wait_timeout(inner, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0
-        }
+        None => condition.wait(inner).unwrap_or_else(PoisonError::into_inner),
+        Some(left) => condition.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0,
     }
 }

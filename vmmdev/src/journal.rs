@@ -33,11 +33,7 @@ pub(crate) struct Journal {
 
 impl Journal {
     pub(crate) fn new() -> Self {
-        Self {
-            began: Instant::now(),
-            next: 0,
-            entries: VecDeque::with_capacity(CAPACITY),
-        }
+        Self { began: Instant::now(), next: 0, entries: VecDeque::with_capacity(CAPACITY) }
     }
 
     /// The number that the next request will have.
@@ -50,22 +46,14 @@ impl Journal {
             self.entries.pop_front();
         }
         let (number, at) = (self.next, self.began.elapsed());
-        self.entries.push_back(Seen {
-            number,
-            at,
-            request_type,
-            size,
-            status,
-        });
+        self.entries.push_back(Seen { number, at, request_type, size, status });
         self.next += 1;
     }
 
     /// What is remembered from a number on.
     pub(crate) fn since(&self, number: u64) -> impl Iterator<Item = &Seen> {
         let first = self.next - self.entries.len() as u64;
-        self.entries
-            .iter()
-            .skip(usize::try_from(number.saturating_sub(first)).unwrap_or(usize::MAX))
+        self.entries.iter().skip(usize::try_from(number.saturating_sub(first)).unwrap_or(usize::MAX))
     }
 }
 
@@ -96,10 +84,7 @@ mod tests {
     fn reading_from_a_number_begins_there() {
         let journal = journal_of(10);
 
-        assert_eq!(
-            journal.since(7).map(|seen| seen.size).collect::<Vec<_>>(),
-            [7, 8, 9]
-        );
+        assert_eq!(journal.since(7).map(|seen| seen.size).collect::<Vec<_>>(), [7, 8, 9]);
         assert_eq!(journal.since(10).count(), 0);
         assert_eq!(journal.since(u64::MAX).count(), 0);
     }

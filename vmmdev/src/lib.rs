@@ -30,7 +30,7 @@ pub use host::{Credentials, Hint, Host, NoSuchDisplay, Saved, TimedOut};
 pub use journal::Seen;
 pub use memory::{GuestMemory, MemoryFault};
 pub use report::{
-    Additions, Facilities, FacilityReport, GuestInfo, GuestReport, Heartbeat, PointerReport,
-    Rectangle, Statistics, UserReport,
+    Additions, Facilities, FacilityReport, GuestInfo, GuestReport, Heartbeat, PointerReport, Rectangle,
+    Statistics, UserReport,
 };
 pub use settings::Settings;

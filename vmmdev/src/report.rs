@@ -5,8 +5,8 @@ use std::fmt::Display;
 
 use driver_core::wire::pointer::Pointer;
 use driver_core::wire::{
-    Capabilities, CredentialsFlags, Events, Facility, FacilityStatus, GuestUserState,
-    MouseFeatures, PointerFlags, PowerState, ReportGuestStats,
+    Capabilities, CredentialsFlags, Events, Facility, FacilityStatus, GuestUserState, MouseFeatures,
+    PointerFlags, PowerState, ReportGuestStats,
 };
 use serde::{Serialize, Serializer};
 
@@ -112,21 +112,12 @@ pub struct Facilities(Vec<FacilityReport>);
 /// How many places the table has.
 const MAX_FACILITIES: usize = 32;
 /// Those that have a place of their own.
-const FIXED: [Facility; 5] = [
-    Facility::DRIVER,
-    Facility::SERVICE,
-    Facility::CLIENT,
-    Facility::SEAMLESS,
-    Facility::GRAPHICS,
-];
+const FIXED: [Facility; 5] =
+    [Facility::DRIVER, Facility::SERVICE, Facility::CLIENT, Facility::SEAMLESS, Facility::GRAPHICS];
 
 impl Default for Facilities {
     fn default() -> Self {
-        let inactive = |facility| FacilityReport {
-            facility,
-            status: FacilityStatus::INACTIVE,
-            flags: 0,
-        };
+        let inactive = |facility| FacilityReport { facility, status: FacilityStatus::INACTIVE, flags: 0 };
         Self(FIXED.map(inactive).to_vec())
     }
 }
@@ -151,20 +142,13 @@ impl Facilities {
             return Some(());
         }
         let free = |report: &FacilityReport| report.status == FacilityStatus::INACTIVE;
-        let place = self
-            .0
-            .iter()
-            .position(|report| report.facility == new.facility);
+        let place = self.0.iter().position(|report| report.facility == new.facility);
         if let Some(report) = place.and_then(|place| self.0.get_mut(place)) {
             *report = new;
         } else if self.0.len() < MAX_FACILITIES {
             self.0.push(new);
         } else {
-            *self
-                .0
-                .iter_mut()
-                .skip(FIXED.len())
-                .find(|report| free(report))? = new;
+            *self.0.iter_mut().skip(FIXED.len()).find(|report| free(report))? = new;
         }
         Some(())
     }
@@ -213,9 +197,8 @@ pub struct Statistics {
 impl From<&ReportGuestStats> for Statistics {
     fn from(wire: &ReportGuestStats) -> Self {
         let valid = wire.valid.get();
-        let field = |bit: u32, value: zerocopy::little_endian::U32| {
-            (valid & 1 << bit != 0).then(|| value.get())
-        };
+        let field =
+            |bit: u32, value: zerocopy::little_endian::U32| (valid & 1 << bit != 0).then(|| value.get());
         Self {
             cpu_idle: field(0, wire.cpu_idle),
             cpu_kernel: field(1, wire.cpu_kernel),
@@ -283,10 +266,7 @@ impl PointerReport {
                 and_mask: shape.and_mask,
                 pixels: shape.pixels,
             },
-            (None, Some(previous)) => Self {
-                visible,
-                ..previous
-            },
+            (None, Some(previous)) => Self { visible, ..previous },
             (None, None) => Self {
                 visible,
                 alpha: false,
@@ -322,10 +302,7 @@ fn as_text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok,
     serializer.collect_str(value)
 }
 
-fn as_optional_text<T: Display, S: Serializer>(
-    value: &Option<T>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+fn as_optional_text<T: Display, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(value) => serializer.collect_str(value),
         None => serializer.serialize_none(),
@@ -336,10 +313,7 @@ fn mouse_bits<S: Serializer>(value: &MouseFeatures, serializer: S) -> Result<S::
     serializer.serialize_u32(value.bits())
 }
 
-fn judgement_bits<S: Serializer>(
-    value: &Option<CredentialsFlags>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+fn judgement_bits<S: Serializer>(value: &Option<CredentialsFlags>, serializer: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(value) => serializer.serialize_some(&value.bits()),
         None => serializer.serialize_none(),
@@ -351,11 +325,7 @@ mod tests {
     use super::*;
 
     fn active(facility: u32) -> FacilityReport {
-        FacilityReport {
-            facility: Facility(facility),
-            status: FacilityStatus::ACTIVE,
-            flags: 0,
-        }
+        FacilityReport { facility: Facility(facility), status: FacilityStatus::ACTIVE, flags: 0 }
     }
 
     #[test]
@@ -365,10 +335,7 @@ mod tests {
             assert!(facilities.set(active(facility)).is_some());
         }
         assert!(facilities.set(active(3000)).is_none());
-        assert!(
-            facilities.set(active(1100)).is_some(),
-            "a fixed one always has its place"
-        );
+        assert!(facilities.set(active(1100)).is_some(), "a fixed one always has its place");
     }
 
     #[test]
@@ -377,10 +344,7 @@ mod tests {
         for facility in 2000..2027 {
             facilities.set(active(facility));
         }
-        let ended = FacilityReport {
-            status: FacilityStatus::INACTIVE,
-            ..active(2005)
-        };
+        let ended = FacilityReport { status: FacilityStatus::INACTIVE, ..active(2005) };
         facilities.set(ended);
 
         assert!(facilities.set(active(3000)).is_some());

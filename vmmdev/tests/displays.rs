@@ -3,8 +3,8 @@
 mod guest;
 
 use driver_core::wire::{
-    DisplayDef, Events, GetDisplayChangeRequest, GetDisplayChangeRequest2,
-    GetDisplayChangeRequestEx, GetSeamlessChangeRequest, Request, Status, display, visible_region,
+    DisplayDef, Events, GetDisplayChangeRequest, GetDisplayChangeRequest2, GetDisplayChangeRequestEx,
+    GetSeamlessChangeRequest, Request, Status, display, visible_region,
 };
 use guest::{Guest, bare, set_word, word};
 use vmmdev::Hint;
@@ -18,10 +18,7 @@ fn multi(guest: &Guest, acknowledge: Events, capacity: u32) -> display::Displays
 }
 
 fn sizes(entries: &[DisplayDef]) -> Vec<(u32, u32, u32)> {
-    entries
-        .iter()
-        .map(|def| (def.id.get(), def.width.get(), def.height.get()))
-        .collect()
+    entries.iter().map(|def| (def.id.get(), def.width.get(), def.height.get())).collect()
 }
 
 fn hint(guest: &Guest, hint: Hint) -> bool {
@@ -37,25 +34,17 @@ fn reading_with_acknowledgement_consumes_what_is_pending() {
     let first = multi(&guest, WANTED, 64);
     let second = multi(&guest, WANTED, 64);
 
-    assert_eq!(
-        (first.announced, sizes(&first.entries)),
-        (1, vec![(0, 1280, 800)])
-    );
+    assert_eq!((first.announced, sizes(&first.entries)), (1, vec![(0, 1280, 800)]));
     assert_eq!((second.announced, second.entries.len()), (0, 0));
 }
 
 #[test]
 fn an_entry_carries_every_field_with_its_flag() {
     let guest = Guest::wanting(WANTED);
-    let wish = Hint {
-        depth: Some(32),
-        ..Hint::new(3, 1024, 768).at(-10, 20).primary()
-    };
+    let wish = Hint { depth: Some(32), ..Hint::new(3, 1024, 768).at(-10, 20).primary() };
     hint(&guest, wish);
 
-    let [entry] = multi(&guest, WANTED, 64).entries[..] else {
-        panic!("one entry")
-    };
+    let [entry] = multi(&guest, WANTED, 64).entries[..] else { panic!("one entry") };
 
     assert_eq!(entry.flags.get(), 0x3D);
     assert_eq!((entry.id.get(), entry.x.get(), entry.y.get()), (3, -10, 20));
@@ -87,10 +76,7 @@ fn a_hint_equal_to_the_last_read_does_not_ring_unless_forced() {
     assert!(!hint(&guest, Hint::new(0, 800, 600)));
     assert!(!guest.line());
 
-    assert_eq!(
-        guest.host.force_video_mode_hints(&[Hint::new(0, 800, 600)]),
-        Ok(true)
-    );
+    assert_eq!(guest.host.force_video_mode_hints(&[Hint::new(0, 800, 600)]), Ok(true));
     assert!(guest.line());
 }
 
@@ -148,17 +134,10 @@ fn looking_shows_what_is_wanted_until_the_guest_first_acknowledges() {
 
     let looked = multi(&guest, Events::empty(), 2);
 
-    assert_eq!(
-        looked.announced, 2,
-        "the count is left as the guest passed it"
-    );
+    assert_eq!(looked.announced, 2, "the count is left as the guest passed it");
     assert_eq!(sizes(&looked.entries), [(0, 0, 0), (1, 800, 600)]);
     assert_eq!(looked.entries[0].flags.get(), 2, "display 0 is off");
-    assert_eq!(
-        multi(&guest, WANTED, 64).announced,
-        1,
-        "looking consumed nothing"
-    );
+    assert_eq!(multi(&guest, WANTED, 64).announced, 1, "looking consumed nothing");
 }
 
 #[test]
@@ -168,10 +147,7 @@ fn looking_shows_what_was_read_from_then_on() {
     multi(&guest, WANTED, 64);
     hint(&guest, Hint::new(0, 1024, 768));
 
-    assert_eq!(
-        sizes(&multi(&guest, Events::empty(), 1).entries),
-        [(0, 800, 600)]
-    );
+    assert_eq!(sizes(&multi(&guest, Events::empty(), 1).entries), [(0, 800, 600)]);
 }
 
 #[test]
@@ -200,10 +176,7 @@ fn request_80_reads_the_lowest_display_and_reminds_of_the_others() {
     };
 
     let first = read();
-    assert_eq!(
-        (first.display.get(), first.width.get(), first.x.get()),
-        (1, 640, 800)
-    );
+    assert_eq!((first.display.get(), first.width.get(), first.x.get()), (1, 640, 800));
     assert_eq!((first.enabled, first.change_origin), (1, 1));
     assert_eq!(guest.acknowledge(), 0x4, "display 4 is still pending");
 
@@ -216,36 +189,20 @@ fn request_80_reads_the_lowest_display_and_reminds_of_the_others() {
 #[test]
 fn request_54_reports_unset_values_as_zero() {
     let guest = Guest::wanting(WANTED);
-    hint(
-        &guest,
-        Hint {
-            width: None,
-            ..Hint::new(2, 0, 600)
-        },
-    );
+    hint(&guest, Hint { width: None, ..Hint::new(2, 0, 600) });
     let mut request = GetDisplayChangeRequest2::new();
     request.acknowledge = WANTED.bits().into();
 
     let (_, read) = guest.ask(request);
 
     assert_eq!(read.display.get(), 2);
-    assert_eq!(
-        (
-            read.width.get(),
-            read.height.get(),
-            read.bits_per_pixel.get()
-        ),
-        (0, 600, 0)
-    );
+    assert_eq!((read.width.get(), read.height.get(), read.bits_per_pixel.get()), (0, 600, 0));
 }
 
 #[test]
 fn request_51_knows_display_0_alone() {
     let guest = Guest::wanting(WANTED);
-    guest
-        .host
-        .set_video_mode_hints(&[Hint::new(0, 800, 600), Hint::new(1, 640, 480)])
-        .expect("displays");
+    guest.host.set_video_mode_hints(&[Hint::new(0, 800, 600), Hint::new(1, 640, 480)]).expect("displays");
     let mut request = GetDisplayChangeRequest::new();
     request.acknowledge = WANTED.bits().into();
 
@@ -261,25 +218,15 @@ fn a_capacity_outside_1_to_64_or_beyond_the_packet_is_refused() {
     for capacity in [0, 3, 64, 65, u32::MAX] {
         let mut packet = display::multi_request(WANTED, 2);
         set_word(&mut packet, 28, capacity);
-        assert_eq!(
-            guest.ask_bytes(&packet).0,
-            Status::INVALID_PARAMETER,
-            "{capacity}"
-        );
+        assert_eq!(guest.ask_bytes(&packet).0, Status::INVALID_PARAMETER, "{capacity}");
     }
 }
 
 #[test]
 fn a_display_beyond_63_does_not_exist() {
     let guest = Guest::wanting(WANTED);
-    let error = guest
-        .host
-        .set_video_mode_hint(Hint::new(64, 1, 1))
-        .expect_err("no such display");
-    assert_eq!(
-        error.to_string(),
-        "Display 64 does not exist: ids are 0 to 63"
-    );
+    let error = guest.host.set_video_mode_hint(Hint::new(64, 1, 1)).expect_err("no such display");
+    assert_eq!(error.to_string(), "Display 64 does not exist: ids are 0 to 63");
     assert!(!guest.line());
 }
 
@@ -287,10 +234,7 @@ fn a_display_beyond_63_does_not_exist() {
 fn monitor_positions_are_kept() {
     let guest = Guest::reported();
     let positions = [(0, 0), (-1, -1), (1280, -20)];
-    assert_eq!(
-        guest.ask_bytes(&display::positions_request(&positions)).0,
-        Status::SUCCESS
-    );
+    assert_eq!(guest.ask_bytes(&display::positions_request(&positions)).0, Status::SUCCESS);
     assert_eq!(guest.host.guest().monitor_positions, positions);
 }
 
@@ -319,10 +263,7 @@ fn seamless_mode_rings_until_the_guest_acknowledges_it() {
         request.acknowledge = acknowledge.bits().into();
         guest.ask(request).1.mode.get()
     };
-    assert!(
-        !guest.host.set_seamless(false),
-        "off is what the guest knows"
-    );
+    assert!(!guest.host.set_seamless(false), "off is what the guest knows");
 
     assert!(guest.host.set_seamless(true));
     assert_eq!(read(Events::empty()), 1);
@@ -341,10 +282,6 @@ fn modes_are_supported_within_the_host_s_extent() {
         for (offset, value) in [(24, display), (28, width), (32, 768), (36, 32)] {
             set_word(&mut packet, offset, value);
         }
-        assert_eq!(
-            guest.ask_bytes(&packet).1[40],
-            supported,
-            "{display} {width}"
-        );
+        assert_eq!(guest.ask_bytes(&packet).1[40], supported, "{display} {width}");
     }
 }

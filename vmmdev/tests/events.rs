@@ -5,8 +5,11 @@ mod guest;
 use std::time::{Duration, Instant};
 
 use driver_core::pci::{Bus, Interrupt};
-use driver_core::wire::{Capabilities, Events, Request, SetGuestCapabilities, Status};
-use guest::{Guest, SOON, report_guest_info};
+use driver_core::wire::{
+    Capabilities, Events, GetMouseStatus, GetSeamlessChangeRequest, MouseFeatures, Request,
+    SetGuestCapabilities, SetMouseStatus, Status,
+};
+use guest::{Guest, SOON, TO_FALL_ASLEEP, report_guest_info};
 use vmmdev::Hint;
 
 #[test]
@@ -24,10 +27,7 @@ fn a_wanted_event_raises_the_line_and_the_flag_until_it_is_acknowledged() {
 #[test]
 fn a_hint_from_before_the_subscription_is_delivered_on_subscription() {
     let guest = Guest::reported();
-    guest
-        .host
-        .set_video_mode_hint(Hint::new(0, 800, 600))
-        .expect("display 0");
+    guest.host.set_video_mode_hint(Hint::new(0, 800, 600)).expect("display 0");
     assert!(!guest.line());
 
     guest.change_filter(Events::DISPLAY_CHANGE.bits(), 0);
@@ -97,10 +97,7 @@ fn reset_voids_what_the_guest_said_and_keeps_an_unread_display_hint() {
     let mut capabilities = SetGuestCapabilities::new();
     capabilities.or_mask = Capabilities::all().bits().into();
     guest.ask(capabilities);
-    guest
-        .host
-        .set_video_mode_hint(Hint::new(0, 800, 600))
-        .expect("display 0");
+    guest.host.set_video_mode_hint(Hint::new(0, 800, 600)).expect("display 0");
     guest.host.set_seamless(true);
     let session = guest.host.session_id();
 
@@ -110,13 +107,31 @@ fn reset_voids_what_the_guest_said_and_keeps_an_unread_display_hint() {
     assert_ne!(guest.host.session_id(), session);
     let report = guest.host.guest();
     assert_eq!(report.info, None);
-    assert_eq!(
-        (report.filter, report.capabilities),
-        (Events::empty(), Capabilities::empty())
-    );
+    assert_eq!((report.filter, report.capabilities), (Events::empty(), Capabilities::empty()));
     guest.ask(report_guest_info(0x0001_0004));
     guest.change_filter(0x7FF, 0);
     assert_eq!(guest.acknowledge(), 0x4);
+}
+
+#[test]
+fn after_a_reset_the_host_s_wishes_are_news_and_the_guest_s_pointer_bits_are_gone() {
+    let guest = Guest::wanting(Events::all());
+    guest.host.set_mouse(MouseFeatures::HOST_WANTS_ABSOLUTE);
+    let mut mouse = SetMouseStatus::new();
+    mouse.features = MouseFeatures::GUEST_MASK.bits().into();
+    guest.ask(mouse);
+    guest.host.set_seamless(true);
+    let mut seamless = GetSeamlessChangeRequest::new();
+    seamless.acknowledge = Events::SEAMLESS_MODE_CHANGE.bits().into();
+    guest.ask(seamless);
+    assert!(!guest.host.set_seamless(true));
+
+    guest.host.reset();
+
+    assert!(guest.host.set_seamless(true));
+    guest.ask(report_guest_info(0x0001_0004));
+    let features = guest.ask(GetMouseStatus::new()).1.features.get();
+    assert_eq!(features, MouseFeatures::HOST_WANTS_ABSOLUTE.bits());
 }
 
 #[test]
@@ -135,9 +150,12 @@ fn restoring_a_saved_state_rings_and_changes_the_session() {
 fn a_waiter_is_woken_by_the_host() {
     let guest = Guest::wanting(Events::VRDP);
     std::thread::scope(|threads| {
+        let began = Instant::now();
         let waiter = threads.spawn(|| guest.bus.wait_interrupt(Some(SOON)));
+        std::thread::sleep(TO_FALL_ASLEEP);
         guest.host.raise_events(Events::VRDP);
         assert_eq!(waiter.join().expect("no panic"), Interrupt::Raised);
+        assert!(began.elapsed() < SOON, "woken, not timed out");
     });
 }
 
@@ -145,14 +163,12 @@ fn a_waiter_is_woken_by_the_host() {
 fn waiting_ends_with_its_time_and_with_the_bus() {
     let guest = Guest::reported();
     let began = Instant::now();
-    assert_eq!(
-        guest.bus.wait_interrupt(Some(Duration::from_millis(20))),
-        Interrupt::TimedOut
-    );
+    assert_eq!(guest.bus.wait_interrupt(Some(Duration::from_millis(20))), Interrupt::TimedOut);
     assert!(began.elapsed() >= Duration::from_millis(20));
 
     std::thread::scope(|threads| {
         let waiter = threads.spawn(|| guest.bus.wait_interrupt(None));
+        std::thread::sleep(TO_FALL_ASLEEP);
         guest.bus.close();
         assert_eq!(waiter.join().expect("no panic"), Interrupt::Closed);
     });
@@ -203,33 +219,20 @@ fn hosts_and_guests_in_many_threads_do_not_block_each_other() {
     let guest = Guest::wanting(Events::DISPLAY_CHANGE | Events::VRDP);
     let rounds = 0..2000;
     std::thread::scope(|threads| {
-        threads.spawn(|| {
-            rounds
-                .clone()
-                .for_each(|_| guest.host.raise_events(Events::VRDP))
-        });
+        threads.spawn(|| rounds.clone().for_each(|_| guest.host.raise_events(Events::VRDP)));
         threads.spawn(|| {
             rounds.clone().for_each(|round| {
                 let hint = Hint::new(0, 800 + round, 600);
-                guest
-                    .host
-                    .force_video_mode_hints(&[hint])
-                    .expect("display 0");
+                guest.host.force_video_mode_hints(&[hint]).expect("display 0");
             });
         });
         threads.spawn(|| {
-            rounds
-                .clone()
-                .for_each(|_| assert_ne!(guest.bus.read_port(8), Ok(u32::MAX)));
+            rounds.clone().for_each(|_| assert_ne!(guest.bus.read_port(8), Ok(u32::MAX)));
         });
         threads.spawn(|| {
-            rounds
-                .clone()
-                .for_each(|_| assert!(guest.host.guest().info.is_some()));
+            rounds.clone().for_each(|_| assert!(guest.host.guest().info.is_some()));
         });
-        rounds
-            .clone()
-            .for_each(|_| assert_eq!(guest.acknowledge() & !0x104, 0));
+        rounds.clone().for_each(|_| assert_eq!(guest.acknowledge() & !0x104, 0));
     });
     guest.bus.read_port(8).expect("a port");
     assert!(!guest.line());

@@ -2,40 +2,29 @@
 
 mod guest;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use driver_core::wire::{Events, GetHostTime, GetSessionId, Request, RequestType, Status, display};
-use guest::{Guest, SOON, bare};
+use guest::{Guest, SOON, TO_FALL_ASLEEP, bare};
 use vmmdev::{Fault, Hint, Times};
 
 #[test]
 fn a_request_fails_as_often_as_wanted() {
     let guest = Guest::reported();
     let fault = Fault::Fail(Status::NO_MEMORY);
-    guest
-        .host
-        .inject(RequestType::GET_HOST_TIME, fault, Times::Next(2));
+    guest.host.inject(RequestType::GET_HOST_TIME, fault, Times::Next(2));
 
     let statuses = [(); 3].map(|()| guest.ask(GetHostTime::new()).0);
 
-    assert_eq!(
-        statuses,
-        [Status::NO_MEMORY, Status::NO_MEMORY, Status::SUCCESS]
-    );
+    assert_eq!(statuses, [Status::NO_MEMORY, Status::NO_MEMORY, Status::SUCCESS]);
     assert_eq!(guest.ask(GetSessionId::new()).0, Status::SUCCESS);
 }
 
 #[test]
 fn faults_end_when_they_are_taken_back() {
     let guest = Guest::reported();
-    guest
-        .host
-        .inject(RequestType::GET_HOST_TIME, Fault::Ignore, Times::Always);
-    assert_eq!(
-        guest.ask(GetHostTime::new()).0,
-        Status::GENERAL_FAILURE,
-        "untouched"
-    );
+    guest.host.inject(RequestType::GET_HOST_TIME, Fault::Ignore, Times::Always);
+    assert_eq!(guest.ask(GetHostTime::new()).0, Status::GENERAL_FAILURE, "untouched");
 
     guest.host.clear_faults();
 
@@ -45,14 +34,9 @@ fn faults_end_when_they_are_taken_back() {
 #[test]
 fn more_displays_are_announced_than_there_can_be() {
     let guest = Guest::wanting(Events::DISPLAY_CHANGE);
-    guest
-        .host
-        .set_video_mode_hint(Hint::new(0, 800, 600))
-        .expect("display 0");
+    guest.host.set_video_mode_hint(Hint::new(0, 800, 600)).expect("display 0");
     let kind = RequestType::GET_DISPLAY_CHANGE_REQUEST_MULTI;
-    guest
-        .host
-        .inject(kind, Fault::announce_displays(65), Times::Next(1));
+    guest.host.inject(kind, Fault::announce_displays(65), Times::Next(1));
 
     let (_, packet) = guest.ask_bytes(&display::multi_request(Events::DISPLAY_CHANGE, 64));
 
@@ -65,9 +49,7 @@ fn rubbish_fills_the_body_and_claims_success() {
     let guest = Guest::reported();
     let kind = RequestType::GET_SESSION_ID;
     let answer_of = |seed: u64| {
-        guest
-            .host
-            .inject(kind, Fault::Rubbish { seed }, Times::Next(1));
+        guest.host.inject(kind, Fault::Rubbish { seed }, Times::Next(1));
         guest.ask_bytes(&bare(kind.0, 32))
     };
 
@@ -88,21 +70,10 @@ fn requests_are_in_the_journal_in_order() {
 
     let journal = guest.host.journal();
 
-    let [time, unknown] = &journal[since as usize..] else {
-        panic!("two entries")
-    };
-    assert_eq!(
-        (time.request_type.0, time.size, time.status),
-        (10, 32, Some(Status::SUCCESS))
-    );
-    assert_eq!(
-        (unknown.request_type.0, unknown.status),
-        (999, Some(Status::NOT_IMPLEMENTED))
-    );
-    assert_eq!(
-        (time.number + 1, time.at <= unknown.at),
-        (unknown.number, true)
-    );
+    let [time, unknown] = &journal[since as usize..] else { panic!("two entries") };
+    assert_eq!((time.request_type.0, time.size, time.status), (10, 32, Some(Status::SUCCESS)));
+    assert_eq!((unknown.request_type.0, unknown.status), (999, Some(Status::NOT_IMPLEMENTED)));
+    assert_eq!((time.number + 1, time.at <= unknown.at), (unknown.number, true));
 }
 
 #[test]
@@ -110,17 +81,17 @@ fn waiting_for_a_request_sees_past_and_future_ones() {
     let guest = Guest::reported();
     let is_time = |seen: &vmmdev::Seen| seen.request_type == RequestType::GET_HOST_TIME;
     guest.ask(GetHostTime::new());
-    let past = guest
-        .host
-        .wait_request(0, Duration::ZERO, is_time)
-        .expect("it was made");
+    let past = guest.host.wait_request(0, Duration::ZERO, is_time).expect("it was made");
 
     std::thread::scope(|threads| {
+        let began = Instant::now();
         let waiter = threads.spawn(|| guest.host.wait_request(past.number + 1, SOON, is_time));
+        std::thread::sleep(TO_FALL_ASLEEP);
         guest.ask(GetSessionId::new());
         guest.ask(GetHostTime::new());
         let future = waiter.join().expect("no panic").expect("in time");
         assert!(future.number > past.number);
+        assert!(began.elapsed() < SOON, "woken, not timed out");
     });
 }
 
@@ -128,20 +99,15 @@ fn waiting_for_a_request_sees_past_and_future_ones() {
 fn waiting_for_the_guest_returns_its_report_or_times_out() {
     let guest = Guest::reported();
     let short = Duration::from_millis(5);
-    let error = guest
-        .host
-        .wait_guest(short, |report| !report.monitor_positions.is_empty());
+    let error = guest.host.wait_guest(short, |report| !report.monitor_positions.is_empty());
     assert_eq!(
         error.expect_err("nothing was reported").to_string(),
         "Guest did not do what was waited for within 5ms"
     );
 
     std::thread::scope(|threads| {
-        let waiter = threads.spawn(|| {
-            guest
-                .host
-                .wait_guest(SOON, |report| !report.monitor_positions.is_empty())
-        });
+        let waiter =
+            threads.spawn(|| guest.host.wait_guest(SOON, |report| !report.monitor_positions.is_empty()));
         guest.ask_bytes(&display::positions_request(&[(5, 6)]));
         let report = waiter.join().expect("no panic").expect("in time");
         assert_eq!(report.monitor_positions, [(5, 6)]);

@@ -3,9 +3,7 @@
 mod guest;
 
 use driver_core::pci::Bus;
-use driver_core::wire::{
-    GetHostTime, GetHostVersion, GetSessionId, Request, RequestType, SizeRule, Status,
-};
+use driver_core::wire::{GetHostTime, GetHostVersion, GetSessionId, Request, RequestType, SizeRule, Status};
 use guest::{Guest, bare, report_guest_info, set_word};
 use zerocopy::IntoBytes;
 
@@ -14,14 +12,7 @@ const UNTOUCHED: Status = Status::GENERAL_FAILURE;
 #[test]
 fn a_header_shorter_than_24_bytes_or_of_another_version_is_ignored_without_an_answer() {
     let guest = Guest::reported();
-    for (offset, value) in [
-        (0, 0),
-        (0, 23),
-        (4, 0),
-        (4, 0x10000),
-        (4, 0x10002),
-        (4, 0x20001),
-    ] {
+    for (offset, value) in [(0, 0), (0, 23), (4, 0), (4, 0x10000), (4, 0x10002), (4, 0x20001)] {
         let mut packet = GetSessionId::new().as_bytes().to_vec();
         set_word(&mut packet, offset, value);
 
@@ -46,6 +37,14 @@ fn a_request_over_1_mib_is_not_supported() {
 #[test]
 fn a_request_of_exactly_1_mib_is_taken() {
     let guest = Guest::reported();
+    // The type's own answer, where one byte more is not supported.
+    let packet = bare(RequestType::LOG_STRING.0, 1024 * 1024);
+    assert_eq!(guest.ask_bytes(&packet).0, Status::NOT_IMPLEMENTED);
+}
+
+#[test]
+fn the_largest_visible_region_has_65534_rectangles() {
+    let guest = Guest::reported();
     let rects = (1024 * 1024 - 28) / 16;
     let mut packet = bare(RequestType::VIDEO_SET_VISIBLE_REGION.0, 28 + 16 * rects);
     set_word(&mut packet, 24, rects);
@@ -64,12 +63,7 @@ fn before_the_guest_reports_itself_only_four_requests_are_taken() {
         let (status, _) = guest.ask_bytes(&bare(spec.request_type.0, spec.size.least()));
 
         let taken = [50, 58, 218, 4].contains(&spec.request_type.0);
-        assert_eq!(
-            status != Status::NOT_SUPPORTED,
-            taken,
-            "{}",
-            spec.request_type
-        );
+        assert_eq!(status != Status::NOT_SUPPORTED, taken, "{}", spec.request_type);
     }
 }
 
@@ -91,11 +85,7 @@ fn an_interface_is_taken_when_its_major_is_equal_and_its_minor_not_newer() {
         (0x0000_0004, Status::VERSION_MISMATCH),
     ];
     for (version, answer) in cases {
-        assert_eq!(
-            Guest::silent().ask(report_guest_info(version)).0,
-            answer,
-            "{version:#x}"
-        );
+        assert_eq!(Guest::silent().ask(report_guest_info(version)).0, answer, "{version:#x}");
     }
 }
 
@@ -103,11 +93,7 @@ fn an_interface_is_taken_when_its_major_is_equal_and_its_minor_not_newer() {
 fn an_unknown_type_is_not_implemented() {
     let guest = Guest::reported();
     for number in [0, 6, 24, 66, 102, 224, u32::MAX] {
-        assert_eq!(
-            guest.ask_bytes(&bare(number, 24)).0,
-            Status::NOT_IMPLEMENTED,
-            "{number}"
-        );
+        assert_eq!(guest.ask_bytes(&bare(number, 24)).0, Status::NOT_IMPLEMENTED, "{number}");
     }
 }
 
@@ -119,17 +105,9 @@ fn a_size_that_breaks_the_type_s_rule_is_an_invalid_parameter() {
             SizeRule::Exact(size) | SizeRule::Either(_, size) => [size - 1, size + 1],
             SizeRule::AtLeast(least) => [least - 1, 24],
         };
-        for size in wrong
-            .into_iter()
-            .filter(|size| !spec.size.admits(*size) && *size >= 24)
-        {
+        for size in wrong.into_iter().filter(|size| !spec.size.admits(*size) && *size >= 24) {
             let (status, _) = guest.ask_bytes(&bare(spec.request_type.0, size));
-            assert_eq!(
-                status,
-                Status::INVALID_PARAMETER,
-                "{} of {size}",
-                spec.request_type
-            );
+            assert_eq!(status, Status::INVALID_PARAMETER, "{} of {size}", spec.request_type);
         }
     }
 }
@@ -140,10 +118,7 @@ fn both_request_ports_take_requests_and_the_others_none() {
     let (address, _) = guest.bus.dma_range();
     for (port, answered) in [(0, true), (8, true), (4, false), (0x1C, false)] {
         let packet = GetHostVersion::new();
-        guest
-            .bus
-            .dma_write(address, packet.as_bytes())
-            .expect("inside memory");
+        guest.bus.dma_write(address, packet.as_bytes()).expect("inside memory");
         let position = guest.host.journal_position();
 
         guest.bus.write_port(port, address).expect("a port");
@@ -157,14 +132,7 @@ fn both_request_ports_take_requests_and_the_others_none() {
 fn an_address_that_is_not_memory_is_ignored() {
     let guest = Guest::reported();
     let (start, len) = guest.bus.dma_range();
-    for address in [
-        0,
-        start - 1,
-        start - 24,
-        start + len,
-        start + len - 23,
-        u32::MAX,
-    ] {
+    for address in [0, start - 1, start - 24, start + len, start + len - 23, u32::MAX] {
         guest.bus.write_port(0, address).expect("a port");
 
         let seen = *guest.host.journal().last().expect("seen");
@@ -178,16 +146,10 @@ fn a_packet_that_leaves_memory_is_ignored() {
     let (start, len) = guest.bus.dma_range();
     let packet = GetSessionId::new();
     let address = start + len - 24;
-    guest
-        .bus
-        .dma_write(address, &packet.as_bytes()[..24])
-        .expect("the header fits");
+    guest.bus.dma_write(address, &packet.as_bytes()[..24]).expect("the header fits");
 
     guest.bus.write_port(0, address).expect("a port");
 
     let seen = *guest.host.journal().last().expect("seen");
-    assert_eq!(
-        (seen.request_type, seen.status),
-        (RequestType::GET_SESSION_ID, None)
-    );
+    assert_eq!((seen.request_type, seen.status), (RequestType::GET_SESSION_ID, None));
 }

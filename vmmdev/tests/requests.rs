@@ -20,10 +20,7 @@ fn the_host_tells_its_version_and_features_before_it_knows_the_guest() {
 #[test]
 fn host_time_is_milliseconds_since_the_epoch_unless_the_host_hides_it() {
     let guest = Guest::reported();
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("after 1970")
-        .as_millis() as u64;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64;
 
     let told = guest.ask(GetHostTime::new()).1.milliseconds.get();
 
@@ -52,10 +49,7 @@ fn additions_are_reported_before_or_after_the_guest() {
     assert_eq!(guest.ask(request.clone()).0, Status::SUCCESS);
 
     let additions = guest.host.guest().additions.expect("reported");
-    assert_eq!(
-        (additions.version, additions.revision),
-        ((6, 0, 0), 127_566)
-    );
+    assert_eq!((additions.version, additions.revision), ((6, 0, 0), 127_566));
     assert_eq!(additions.name, "6.0.0");
     request.name[0] = b'7';
     assert_eq!(guest.ask(request.clone()).0, Status::INVALID_PARAMETER);
@@ -75,10 +69,7 @@ fn a_facility_s_status_must_fit_16_bits() {
     let guest = Guest::reported();
     assert_eq!(report_status(&guest, 100, 50), Status::SUCCESS);
     assert_eq!(report_status(&guest, 100, 0x1_0000), Status::OUT_OF_RANGE);
-    assert_eq!(
-        guest.host.guest().facility(Facility::SERVICE),
-        Some(FacilityStatus::ACTIVE)
-    );
+    assert_eq!(guest.host.guest().facility(Facility::SERVICE), Some(FacilityStatus::ACTIVE));
 }
 
 #[test]
@@ -119,38 +110,24 @@ fn a_guest_changes_only_its_own_mouse_bits() {
 
     guest.ask(set);
 
-    assert_eq!(
-        guest.ask(GetMouseStatus::new()).1.features.get(),
-        0x95 | 0x2
-    );
+    assert_eq!(guest.ask(GetMouseStatus::new()).1.features.get(), 0x95 | 0x2);
     assert_eq!(guest.host.guest().mouse, MouseFeatures::GUEST_MASK);
-    guest
-        .host
-        .set_mouse(MouseFeatures::HOST_WANTS_ABSOLUTE | MouseFeatures::GUEST_CAN_ABSOLUTE);
+    guest.host.set_mouse(MouseFeatures::HOST_WANTS_ABSOLUTE | MouseFeatures::GUEST_CAN_ABSOLUTE);
     assert!(!guest.line(), "no bit of the host's changed");
 }
 
 #[test]
 fn the_pointer_s_position_wheels_and_buttons_are_read() {
     let guest = Guest::wanting(Events::MOUSE_POSITION_CHANGED);
-    guest
-        .host
-        .move_pointer(0x8000, 0xFFFF, MouseButtons::LEFT | MouseButtons::X2);
+    guest.host.move_pointer(0x8000, 0xFFFF, MouseButtons::LEFT | MouseButtons::X2);
     guest.host.turn_wheel(-3, 1);
     assert_eq!(guest.acknowledge(), 0x200);
 
     let (_, full) = guest.ask(GetMouseStatusEx::new());
 
-    assert_eq!(
-        (full.x.get(), full.y.get(), full.buttons.get()),
-        (0x8000, 0xFFFF, 0x11)
-    );
+    assert_eq!((full.x.get(), full.y.get(), full.buttons.get()), (0x8000, 0xFFFF, 0x11));
     assert_eq!((full.wheel.get(), full.tilt.get()), (-3, 1));
-    assert_eq!(
-        guest.ask(GetMouseStatusEx::new()).1.wheel.get(),
-        0,
-        "handed out once"
-    );
+    assert_eq!(guest.ask(GetMouseStatusEx::new()).1.wheel.get(), 0, "handed out once");
 }
 
 #[test]
@@ -164,20 +141,14 @@ fn a_pointer_shape_is_kept_and_its_visibility_changes_alone() {
         and_mask: vec![0xF0; 2],
         pixels: vec![7; 64],
     };
-    let visible = pointer::Pointer {
-        flags: PointerFlags::VISIBLE,
-        shape: Some(shape),
-    };
+    let visible = pointer::Pointer { flags: PointerFlags::VISIBLE, shape: Some(shape) };
     let packet = pointer::request(&visible).expect("fits");
     assert_eq!(guest.ask_bytes(&packet).0, Status::SUCCESS);
     assert_eq!(guest.ask_bytes(&bare(3, 48)).0, Status::SUCCESS);
 
     let kept = guest.host.guest().pointer.expect("a pointer");
 
-    assert_eq!(
-        (kept.visible, kept.size, kept.hot_spot),
-        (false, (8, 2), (1, 2))
-    );
+    assert_eq!((kept.visible, kept.size, kept.hot_spot), (false, (8, 2), (1, 2)));
     assert_eq!((kept.and_mask.len(), kept.pixels.len()), (2, 64));
 }
 
@@ -188,11 +159,7 @@ fn a_pointer_shape_that_does_not_fit_its_packet_is_refused() {
         let mut packet = bare(3, 49);
         set_word(&mut packet, 36, width);
         set_word(&mut packet, 40, height);
-        assert_eq!(
-            guest.ask_bytes(&packet).0,
-            Status::INVALID_PARAMETER,
-            "{width}x{height}"
-        );
+        assert_eq!(guest.ask_bytes(&packet).0, Status::INVALID_PARAMETER, "{width}x{height}");
     }
 }
 
@@ -214,18 +181,13 @@ fn statistics_are_kept_per_processor_as_far_as_they_are_valid() {
     let guest = Guest::reported();
     let mut request = ReportGuestStats::new();
     request.cpu = 1.into();
-    request.valid = (StatisticsMask::CPU_IDLE | StatisticsMask::PAGE_FILE)
-        .bits()
-        .into();
+    request.valid = (StatisticsMask::CPU_IDLE | StatisticsMask::PAGE_FILE).bits().into();
     (request.cpu_idle, request.cpu_user, request.page_file) = (97.into(), 3.into(), 12.into());
 
     assert_eq!(guest.ask(request).0, Status::SUCCESS);
 
     let kept = guest.host.guest().statistics[&1];
-    assert_eq!(
-        (kept.cpu_idle, kept.cpu_user, kept.page_file),
-        (Some(97), None, Some(12))
-    );
+    assert_eq!((kept.cpu_idle, kept.cpu_user, kept.page_file), (Some(97), None, Some(12)));
 }
 
 #[test]
@@ -315,10 +277,7 @@ fn credentials_to_be_judged_ring_and_denial_wins() {
     judgement.flags = (0x400 | 0x800 | 0x1000).into();
     guest.ask(judgement);
 
-    assert_eq!(
-        guest.host.guest().judgement,
-        Some(CredentialsFlags::JUDGE_DENY)
-    );
+    assert_eq!(guest.host.guest().judgement, Some(CredentialsFlags::JUDGE_DENY));
 }
 
 #[test]
@@ -352,16 +311,11 @@ fn heartbeats_are_refused_unless_the_host_is_set_to_take_them() {
     let mut configure = HeartbeatConfigure::new();
     configure.enabled = 1;
     assert_eq!(guest.ask(configure.clone()).0, Status::NOT_SUPPORTED);
-    guest
-        .host
-        .configure(|settings| settings.heartbeat = Some(Duration::from_secs(2)));
+    guest.host.configure(|settings| settings.heartbeat = Some(Duration::from_secs(2)));
 
     let (status, answer) = guest.ask(configure);
 
-    assert_eq!(
-        (status, answer.interval.get()),
-        (Status::SUCCESS, 2_000_000_000)
-    );
+    assert_eq!((status, answer.interval.get()), (Status::SUCCESS, 2_000_000_000));
     assert_eq!(guest.ask(GuestHeartbeat::new()).0, Status::SUCCESS);
     let heartbeat = guest.host.guest().heartbeat;
     assert_eq!((heartbeat.enabled, heartbeat.beats), (true, 1));
@@ -378,21 +332,14 @@ fn the_balloon_grows_and_shrinks_by_whole_chunks() {
         request.addresses[0] = first.into();
         guest.ask(request).0
     };
-    assert_eq!(
-        guest.ask(GetMemBalloonChangeRequest::new()).1.balloon.get(),
-        3
-    );
+    assert_eq!(guest.ask(GetMemBalloonChangeRequest::new()).1.balloon.get(), 3);
 
     assert_eq!(change(256, 1, 0x1000), Status::SUCCESS);
     assert_eq!(guest.host.guest().balloon_mib, 1);
     assert_eq!(change(255, 1, 0), Status::INVALID_PARAMETER);
     assert_eq!(change(256, 1, 0x1001), Status::INVALID_PARAMETER);
     assert_eq!(change(256, 0, 0), Status::SUCCESS);
-    assert_eq!(
-        change(256, 0, 0),
-        Status::INVALID_PARAMETER,
-        "nothing is left in it"
-    );
+    assert_eq!(change(256, 0, 0), Status::INVALID_PARAMETER, "nothing is left in it");
 }
 
 #[test]
@@ -406,10 +353,7 @@ fn users_are_kept_by_name_and_domain() {
     };
     let packet = user_state::request(&report).expect("fits");
     assert_eq!(guest.ask_bytes(&packet).0, Status::SUCCESS);
-    assert_eq!(
-        guest.host.guest().users["alice@example.org"].state,
-        GuestUserState::LOCKED
-    );
+    assert_eq!(guest.host.guest().users["alice@example.org"].state, GuestUserState::LOCKED);
     assert_eq!(guest.ask_bytes(&bare(74, 44)).0, Status::INVALID_PARAMETER);
 }
 
@@ -468,15 +412,9 @@ fn the_kernel_s_driver_would_bind() {
     (info.major, info.minor, info.build) = (6.into(), 0.into(), 0.into());
     info.name[..5].copy_from_slice(b"6.0.0");
     let version = guest.ask(GetHostVersion::new());
-    assert_eq!(
-        (version.0, version.1.features.get() & 1),
-        (Status::SUCCESS, 1)
-    );
+    assert_eq!((version.0, version.1.features.get() & 1), (Status::SUCCESS, 1));
     assert_eq!(guest.ask(info).0, Status::SUCCESS);
-    assert_eq!(
-        guest.ask(guest::report_guest_info(0x0001_0004)).0,
-        Status::SUCCESS
-    );
+    assert_eq!(guest.ask(guest::report_guest_info(0x0001_0004)).0, Status::SUCCESS);
     guest.change_filter(0x202, 0);
     assert_eq!(guest.ask(SetGuestCapabilities::new()).0, Status::SUCCESS);
     assert_eq!(guest.ask(SetMouseStatus::new()).0, Status::SUCCESS);
@@ -484,14 +422,8 @@ fn the_kernel_s_driver_would_bind() {
 
 #[test]
 fn a_host_can_be_another_version() {
-    let host = vmmdev::Host::new(Settings {
-        version: (6, 1, 50),
-        ..Settings::default()
-    });
+    let host = vmmdev::Host::new(Settings { version: (6, 1, 50), ..Settings::default() });
     let bus = vmmdev::carrier::InProcess::new(&host);
     let (_, answer) = Guest { host, bus }.ask(GetHostVersion::new());
-    assert_eq!(
-        (answer.major.get(), answer.minor.get(), answer.build.get()),
-        (6, 1, 50)
-    );
+    assert_eq!((answer.major.get(), answer.minor.get(), answer.build.get()), (6, 1, 50));
 }

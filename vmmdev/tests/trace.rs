@@ -54,16 +54,8 @@ fn a_ring_and_an_answer_leave_one_line_each() {
     });
 
     let lines = steps.0.lock().expect("not poisoned");
-    let [ring, answer] = &lines[..] else {
-        panic!("two lines: {lines:?}")
-    };
-    assert!(
-        ring.contains("step=2 ") && ring.contains("bits=256 "),
-        "{ring}"
-    );
-    assert!(
-        answer.contains("step=8 ") && answer.contains("\"GetHostTime\""),
-        "{answer}"
-    );
+    let [ring, answer] = &lines[..] else { panic!("two lines: {lines:?}") };
+    assert!(ring.contains("step=2 ") && ring.contains("bits=256 "), "{ring}");
+    assert!(answer.contains("step=8 ") && answer.contains("\"GetHostTime\""), "{answer}");
     assert!(answer.contains("VINF_SUCCESS"), "{answer}");
 }

@@ -25,11 +25,7 @@ pub struct Options {
 
 /// Runs the command.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let profile = if options.release {
-        Profile::Release
-    } else {
-        Profile::Dev
-    };
+    let profile = if options.release { Profile::Release } else { Profile::Dev };
     all(&Workspace::find()?, profile, options.plugin_toolchain)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -41,15 +37,7 @@ pub fn all(workspace: &Workspace, profile: Profile, choice: Choice) -> anyhow::R
 
     println!("[1/{steps}] bellhop: {} profile", profile.name());
     let started = Instant::now();
-    let package = [
-        "build",
-        "--package",
-        "bellhop",
-        "--bin",
-        "bellhop",
-        "--profile",
-        profile.name(),
-    ];
+    let package = ["build", "--package", "bellhop", "--bin", "bellhop", "--profile", profile.name()];
     process::run(workspace.cargo().args(package))?;
     let program = workspace.bellhop(profile);
     let size = std::fs::metadata(&program).map_or(0, |file| file.len());
@@ -62,11 +50,7 @@ pub fn all(workspace: &Workspace, profile: Profile, choice: Choice) -> anyhow::R
     let toolchain = Toolchain::find(choice, workspace)?;
     for (index, plugin) in plugins.into_iter().enumerate() {
         let step = index + 2;
-        println!(
-            "[{step}/{steps}] plugin {}: {}",
-            plugin.name,
-            toolchain.name()
-        );
+        println!("[{step}/{steps}] plugin {}: {}", plugin.name, toolchain.name());
         plugins::build(workspace, plugin, &toolchain)?;
     }
     Ok(())

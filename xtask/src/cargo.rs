@@ -59,18 +59,13 @@ pub struct Target {
 impl Workspace {
     /// Asks cargo.
     pub fn find() -> anyhow::Result<Self> {
-        let answer = process::ask(Command::new(program()).args([
-            "metadata",
-            "--format-version",
-            "1",
-            "--no-deps",
-        ]))?;
+        let answer =
+            process::ask(Command::new(program()).args(["metadata", "--format-version", "1", "--no-deps"]))?;
         Self::parse(&answer)
     }
 
     fn parse(json: &str) -> anyhow::Result<Self> {
-        let mut workspace: Self =
-            serde_json::from_str(json).context("Reading what `cargo metadata` says")?;
+        let mut workspace: Self = serde_json::from_str(json).context("Reading what `cargo metadata` says")?;
         workspace.packages.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(workspace)
     }
@@ -85,19 +80,12 @@ impl Workspace {
     /// The folder of a crate, relative to the root, with `/` between its parts.
     pub fn folder(&self, package: &Package) -> String {
         let folder = package.manifest_path.parent().unwrap_or(Path::new(""));
-        folder
-            .strip_prefix(&self.root)
-            .unwrap_or(folder)
-            .to_string_lossy()
-            .into_owned()
+        folder.strip_prefix(&self.root).unwrap_or(folder).to_string_lossy().into_owned()
     }
 
     /// A path to be shown: relative to the root where it is below it.
     pub fn shown(&self, path: &Path) -> String {
-        path.strip_prefix(&self.root)
-            .unwrap_or(path)
-            .display()
-            .to_string()
+        path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
     }
 
     /// The `bellhop` program, as built with a profile.
@@ -107,10 +95,7 @@ impl Workspace {
 
     /// The lowest Rust version, as (major, minor), that every crate can be built with.
     pub fn rust_version(&self) -> (u32, u32) {
-        let versions = self
-            .packages
-            .iter()
-            .filter_map(|p| version(p.rust_version.as_deref()?));
+        let versions = self.packages.iter().filter_map(|p| version(p.rust_version.as_deref()?));
         versions.max().unwrap_or((1, 85))
     }
 }
@@ -174,9 +159,6 @@ mod tests {
 
         assert_eq!(workspace.folder(&workspace.packages[0]), "plugins/sdk");
         assert_eq!(workspace.rust_version(), (1, 95));
-        assert_eq!(
-            workspace.bellhop(Profile::Dev),
-            Path::new("/t/debug/bellhop")
-        );
+        assert_eq!(workspace.bellhop(Profile::Dev), Path::new("/t/debug/bellhop"));
     }
 }

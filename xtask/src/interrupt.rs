@@ -60,11 +60,7 @@ pub fn happened() -> bool {
 
 /// An error once the end was asked for.
 pub fn check() -> anyhow::Result<()> {
-    if happened() {
-        Err(Interrupted.into())
-    } else {
-        Ok(())
-    }
+    if happened() { Err(Interrupted.into()) } else { Ok(()) }
 }
 
 /// Runs something that starts processes: a child inherits which signals are blocked, and one that
@@ -106,11 +102,7 @@ fn receive(received: Signal) {
         return;
     }
     let again = HAPPENED.swap(true, Ordering::SeqCst);
-    let sent = if again {
-        Signal::SIGKILL
-    } else {
-        Signal::SIGTERM
-    };
+    let sent = if again { Signal::SIGKILL } else { Signal::SIGTERM };
     for &(child, reach) in children.iter() {
         signal(child, reach, sent);
     }
@@ -120,9 +112,7 @@ fn receive(received: Signal) {
 }
 
 fn signals() -> SigSet {
-    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
-        .into_iter()
-        .collect()
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect()
 }
 
 fn children() -> MutexGuard<'static, Vec<(Pid, Reach)>> {

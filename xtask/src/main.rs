@@ -27,11 +27,7 @@ use crate::interrupt::Interrupted;
 /// Exit codes: 0 all went well, 1 something failed, 2 the command was not understood,
 /// 130 interrupted.
 #[derive(Parser)]
-#[command(
-    name = "cargo xtask",
-    bin_name = "cargo xtask",
-    disable_help_subcommand = true
-)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -79,9 +75,7 @@ mod tests {
 
     #[test]
     fn an_unknown_argument_is_refused_with_the_code_for_misuse() {
-        let error = Cli::try_parse_from(["xtask", "build", "--frobnicate"])
-            .err()
-            .map(|e| e.exit_code());
+        let error = Cli::try_parse_from(["xtask", "build", "--frobnicate"]).err().map(|e| e.exit_code());
 
         assert_eq!(error, Some(2));
     }

@@ -11,30 +11,12 @@ use crate::process;
 /// The packages of a real X server without a graphics card, and of what is shown and photographed on
 /// it. Each with a program that proves its presence on any distribution, where it has one.
 pub const X_SERVER: &[Need] = &[
-    Need {
-        package: "xserver-xorg-core",
-        program: Some("Xorg"),
-    },
-    Need {
-        package: "xserver-xorg-video-dummy",
-        program: None,
-    },
-    Need {
-        package: "x11-xserver-utils",
-        program: Some("xrandr"),
-    },
-    Need {
-        package: "x11-utils",
-        program: Some("xwininfo"),
-    },
-    Need {
-        package: "imagemagick",
-        program: Some("import"),
-    },
-    Need {
-        package: "xterm",
-        program: Some("xterm"),
-    },
+    Need { package: "xserver-xorg-core", program: Some("Xorg") },
+    Need { package: "xserver-xorg-video-dummy", program: None },
+    Need { package: "x11-xserver-utils", program: Some("xrandr") },
+    Need { package: "x11-utils", program: Some("xwininfo") },
+    Need { package: "imagemagick", program: Some("import") },
+    Need { package: "xterm", program: Some("xterm") },
 ];
 
 /// A package that something needs.
@@ -80,22 +62,11 @@ pub fn unpack(packages: &[String], root: &Path) -> anyhow::Result<()> {
         fs::remove_dir_all(&partial).with_context(|| format!("Removing {}", partial.display()))?;
     }
     fs::create_dir_all(&archives).with_context(|| format!("Making {}", archives.display()))?;
-    process::ask(
-        apt_get()
-            .arg("download")
-            .args(packages)
-            .current_dir(&archives),
-    )?;
-    let entries =
-        fs::read_dir(&archives).with_context(|| format!("Reading {}", archives.display()))?;
+    process::ask(apt_get().arg("download").args(packages).current_dir(&archives))?;
+    let entries = fs::read_dir(&archives).with_context(|| format!("Reading {}", archives.display()))?;
     for entry in entries {
         let archive = entry?.path();
-        process::ask(
-            Command::new("dpkg-deb")
-                .arg("--extract")
-                .arg(&archive)
-                .arg(&partial),
-        )?;
+        process::ask(Command::new("dpkg-deb").arg("--extract").arg(&archive).arg(&partial))?;
     }
     fs::remove_dir_all(&archives).with_context(|| format!("Removing {}", archives.display()))?;
     fs::rename(&partial, root).with_context(|| format!("Making {}", root.display()))
@@ -112,34 +83,29 @@ pub fn may_install() -> Result<(), &'static str> {
     Ok(())
 }
 
-/// An `apt-get` that asks nothing.
+/// An `apt-get` that asks nothing, and answers in English, which is what we read.
 pub fn apt_get() -> Command {
     let mut command = Command::new("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C").arg("--quiet");
     command
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .arg("--quiet");
+}
+
+/// An `apt-cache` that answers in English.
+pub fn apt_cache() -> Command {
+    let mut command = Command::new("apt-cache");
+    command.env("LC_ALL", "C");
     command
 }
 
 fn missing(needs: &[Need]) -> Vec<&'static str> {
     let format = "--showformat=${db:Status-Abbrev}${Package}\n";
     let installed = process::ask(Command::new("dpkg-query").args(["--show", format]));
-    missing_from(&installed.unwrap_or_default(), needs, |program| {
-        process::find(program).is_some()
-    })
+    missing_from(&installed.unwrap_or_default(), needs, |program| process::find(program).is_some())
 }
 
 /// A package is missing when neither dpkg knows it nor its program is found.
-fn missing_from(
-    installed: &str,
-    needs: &[Need],
-    found: impl Fn(&str) -> bool,
-) -> Vec<&'static str> {
-    let known = |package: &str| {
-        installed
-            .lines()
-            .any(|line| line.strip_prefix("ii ") == Some(package))
-    };
+fn missing_from(installed: &str, needs: &[Need], found: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    let known = |package: &str| installed.lines().any(|line| line.strip_prefix("ii ") == Some(package));
     needs
         .iter()
         .filter(|need| !known(need.package) && !need.program.is_some_and(&found))
@@ -150,13 +116,8 @@ fn missing_from(
 /// Installs, and refreshes the list of packages only when that failed: a list that is current, or
 /// complete enough, saves half a minute.
 fn install(packages: &[&str]) -> anyhow::Result<()> {
-    let attempt = || {
-        process::ask(
-            apt_get()
-                .args(["install", "--yes", "--no-install-recommends"])
-                .args(packages),
-        )
-    };
+    let attempt =
+        || process::ask(apt_get().args(["install", "--yes", "--no-install-recommends"]).args(packages));
     if attempt().is_err() {
         update()?;
         attempt()?;
@@ -171,27 +132,13 @@ mod tests {
     #[test]
     fn a_package_is_present_by_dpkg_or_by_its_program() {
         let needs = [
-            Need {
-                package: "by-dpkg",
-                program: None,
-            },
-            Need {
-                package: "by-program",
-                program: Some("here"),
-            },
-            Need {
-                package: "removed",
-                program: None,
-            },
-            Need {
-                package: "by-dp",
-                program: Some("nowhere"),
-            },
+            Need { package: "by-dpkg", program: None },
+            Need { package: "by-program", program: Some("here") },
+            Need { package: "removed", program: None },
+            Need { package: "by-dp", program: Some("nowhere") },
         ];
 
-        let missing = missing_from("ii by-dpkg\nrc removed\n", &needs, |program| {
-            program == "here"
-        });
+        let missing = missing_from("ii by-dpkg\nrc removed\n", &needs, |program| program == "here");
 
         assert_eq!(missing, ["removed", "by-dp"]);
     }

@@ -40,19 +40,11 @@ impl Running {
     fn spawn(command: &mut Command, reach: Reach) -> anyhow::Result<Self> {
         interrupt::check()?;
         let said = line(command);
-        let child = interrupt::unblocked(|| command.spawn())
-            .with_context(|| format!("Starting `{said}`"))?;
-        let number =
-            i32::try_from(child.id()).context("The number of a process exceeds 31 bits")?;
+        let child = interrupt::unblocked(|| command.spawn()).with_context(|| format!("Starting `{said}`"))?;
+        let number = i32::try_from(child.id()).context("The number of a process exceeds 31 bits")?;
         let pid = Pid::from_raw(number);
         interrupt::register(pid, reach);
-        Ok(Self {
-            child,
-            pid,
-            reach,
-            said,
-            ended: false,
-        })
+        Ok(Self { child, pid, reach, said, ended: false })
     }
 
     /// The number of the process.
@@ -67,10 +59,7 @@ impl Running {
 
     /// Waits for its end.
     pub fn wait(&mut self) -> anyhow::Result<ExitStatus> {
-        let status = self
-            .child
-            .wait()
-            .with_context(|| format!("Waiting for `{}`", self.said))?;
+        let status = self.child.wait().with_context(|| format!("Waiting for `{}`", self.said))?;
         self.forget();
         interrupt::check()?;
         Ok(status)
@@ -79,10 +68,7 @@ impl Running {
     /// Waits for its end until a moment has come; `None` when it still runs then.
     fn wait_until(&mut self, moment: Instant) -> anyhow::Result<Option<ExitStatus>> {
         loop {
-            let status = self
-                .child
-                .try_wait()
-                .with_context(|| format!("Waiting for `{}`", self.said))?;
+            let status = self.child.try_wait().with_context(|| format!("Waiting for `{}`", self.said))?;
             if status.is_some() {
                 self.forget();
                 return Ok(status);
@@ -128,18 +114,11 @@ pub fn run(command: &mut Command) -> anyhow::Result<()> {
 
 /// Runs a program to its end and hands over each line that it writes, to stdout or stderr, in the
 /// order in which they were written.
-pub fn run_by_line(
-    command: &mut Command,
-    mut each: impl FnMut(&str),
-) -> anyhow::Result<ExitStatus> {
+pub fn run_by_line(command: &mut Command, mut each: impl FnMut(&str)) -> anyhow::Result<ExitStatus> {
     let (mut running, reader) = start_joined(command)?;
     let mut reader = BufReader::new(reader);
     let mut bytes = Vec::new();
-    while reader
-        .read_until(b'\n', &mut bytes)
-        .context("Reading what a program writes")?
-        > 0
-    {
+    while reader.read_until(b'\n', &mut bytes).context("Reading what a program writes")? > 0 {
         each(String::from_utf8_lossy(&bytes).trim_end_matches(['\n', '\r']));
         bytes.clear();
     }
@@ -159,10 +138,7 @@ pub fn run_within(command: &mut Command, limit: Duration) -> anyhow::Result<(boo
     interrupt::check()?;
     let mut text = collector.join().unwrap_or_default();
     if status.is_none() {
-        text.push_str(&format!(
-            "ended after {} s without a result",
-            limit.as_secs()
-        ));
+        text.push_str(&format!("ended after {} s without a result", limit.as_secs()));
     }
     Ok((status.is_some_and(|s| s.success()), text))
 }
@@ -170,34 +146,23 @@ pub fn run_within(command: &mut Command, limit: Duration) -> anyhow::Result<(boo
 /// What a program answers on stdout. An exit code other than 0 is an error, with the reason
 /// that it gives on stderr.
 pub fn ask(command: &mut Command) -> anyhow::Result<String> {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let child = interrupt::unblocked(|| command.spawn())
-        .with_context(|| format!("Starting `{}`", line(command)))?;
-    let output = child
-        .wait_with_output()
-        .with_context(|| format!("Waiting for `{}`", line(command)))?;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child =
+        interrupt::unblocked(|| command.spawn()).with_context(|| format!("Starting `{}`", line(command)))?;
+    let output = child.wait_with_output().with_context(|| format!("Waiting for `{}`", line(command)))?;
     interrupt::check()?;
     if !output.status.success() {
         let complaint = String::from_utf8_lossy(&output.stderr);
         bail!("`{}` failed: {}", line(command), reason(&complaint));
     }
-    String::from_utf8(output.stdout).with_context(|| {
-        format!(
-            "`{}` answered with something other than text",
-            line(command)
-        )
-    })
+    String::from_utf8(output.stdout)
+        .with_context(|| format!("`{}` answered with something other than text", line(command)))
 }
 
 /// Where a program is found, by the search path.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
 /// An error unless the program exited with 0.
@@ -226,21 +191,13 @@ pub fn describe(status: ExitStatus) -> String {
 pub fn reason(text: &str) -> &str {
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
     let is_error = |line: &&str| ["error", "E: "].iter().any(|mark| line.starts_with(mark));
-    lines()
-        .rfind(is_error)
-        .or_else(|| lines().next_back())
-        .unwrap_or("it gave no reason")
+    lines().rfind(is_error).or_else(|| lines().next_back()).unwrap_or("it gave no reason")
 }
 
 /// A command as it would be typed, by the program's bare name.
 pub fn line(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program());
-    let mut words = vec![
-        program
-            .file_name()
-            .unwrap_or(program.as_os_str())
-            .to_string_lossy(),
-    ];
+    let mut words = vec![program.file_name().unwrap_or(program.as_os_str()).to_string_lossy()];
     words.extend(command.get_args().map(OsStr::to_string_lossy));
     words.join(" ")
 }
@@ -296,14 +253,8 @@ mod tests {
     #[test]
     fn a_reason_is_what_calls_itself_an_error() {
         for (text, expected) in [
-            (
-                "info: x\nerror: no such target\n  3: main\n",
-                "error: no such target",
-            ),
-            (
-                "E: Unable to locate package x\n",
-                "E: Unable to locate package x",
-            ),
+            ("info: x\nerror: no such target\n  3: main\n", "error: no such target"),
+            ("E: Unable to locate package x\n", "E: Unable to locate package x"),
             ("first\nlast\n\n", "last"),
             ("", "it gave no reason"),
         ] {

@@ -26,11 +26,7 @@ pub fn size(bytes: u64) -> String {
 
 /// A count and its noun: `1 crate`, `9 crates`.
 pub fn count(number: usize, noun: &str) -> String {
-    if number == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{number} {noun}s")
-    }
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 #[cfg(test)]
@@ -39,24 +35,18 @@ mod tests {
 
     #[test]
     fn durations_have_the_unit_that_reads_best() {
-        for (milliseconds, expected) in [
-            (12, "12 ms"),
-            (840, "0.8 s"),
-            (59_940, "59.9 s"),
-            (80_900, "1 min 20 s"),
-        ] {
+        for (milliseconds, expected) in
+            [(12, "12 ms"), (840, "0.8 s"), (59_940, "59.9 s"), (80_900, "1 min 20 s")]
+        {
             assert_eq!(duration(Duration::from_millis(milliseconds)), expected);
         }
     }
 
     #[test]
     fn sizes_have_the_unit_that_reads_best() {
-        for (bytes, expected) in [
-            (999, "999 bytes"),
-            (56_600, "57 KB"),
-            (999_400, "999 KB"),
-            (13_790_000, "13.7 MB"),
-        ] {
+        for (bytes, expected) in
+            [(999, "999 bytes"), (56_600, "57 KB"), (999_400, "999 KB"), (13_790_000, "13.7 MB")]
+        {
             assert_eq!(size(bytes), expected);
         }
     }

@@ -89,6 +89,10 @@ fn imports(surface: &Surface, authority: Option<&Authority>) -> String {
     }
     let width = widest(surface.imports.keys());
     for (name, functions) in &surface.imports {
+        // An interface of nothing but types gives no authority.
+        if functions.is_empty() && admission::offered(name).is_some() {
+            continue;
+        }
         let standing = match (admission::offered(name), authority) {
             (None, _) => "not to be had".to_owned(),
             (Some((interface, _)), _) if interface.key.is_none() => "always there".to_owned(),

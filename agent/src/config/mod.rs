@@ -104,9 +104,7 @@ impl Default for OutputsTable {
 
 fn backend<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bellhop_desktop::Backend, D::Error> {
     let name = String::deserialize(deserializer)?;
-    name.parse().map_err(|_| {
-        serde::de::Error::unknown_variant(&name, &["auto", "x11", "headless"])
-    })
+    name.parse().map_err(|_| serde::de::Error::unknown_variant(&name, &["auto", "x11", "headless"]))
 }
 
 /// One plugin, as written.
@@ -243,9 +241,9 @@ impl Config {
         for (name, table) in file.plugins {
             match plugin(&name, table, folder, defaults) {
                 Ok(plugin) => plugins.push(plugin),
-                Err(found) => problems.extend(
-                    found.into_iter().map(|at| Problem::at(text, at.span(), at.into_inner())),
-                ),
+                Err(found) => {
+                    problems.extend(found.into_iter().map(|at| Problem::at(text, at.span(), at.into_inner())))
+                }
             }
         }
         if !problems.is_empty() {
@@ -273,7 +271,8 @@ fn plugin(
     let component = folder.join(table.component.get_ref());
     // A plugin that is switched off need not be there.
     if table.enabled && !component.is_file() {
-        let text = format!("no component at {} (relative paths start at this file's folder)", component.display());
+        let text =
+            format!("no component at {} (relative paths start at this file's folder)", component.display());
         say(table.component.span(), text);
     }
     if !name.get_ref().chars().all(|c| c.is_ascii_alphanumeric() || c == '-') || name.get_ref().len() > 64 {

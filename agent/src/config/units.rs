@@ -83,14 +83,25 @@ mod tests {
 
     #[test]
     fn sizes_are_read_with_their_units() {
-        for (text, expected) in [("\"16 MiB\"", 16 << 20), ("\"1GiB\"", 1 << 30), ("\"0 B\"", 0), ("\"3 KiB\"", 3072)] {
+        for (text, expected) in
+            [("\"16 MiB\"", 16 << 20), ("\"1GiB\"", 1 << 30), ("\"0 B\"", 0), ("\"3 KiB\"", 3072)]
+        {
             assert_eq!(bytes(text).expect(text), Bytes(expected), "{text}");
         }
     }
 
     #[test]
     fn what_is_not_a_size_is_refused_with_an_example() {
-        for text in ["16", "\"16\"", "\"16 MB\"", "\"-1 B\"", "\"\"", "\"99999999999999999999 B\"", "\"20000000000 GiB\"", "true"] {
+        for text in [
+            "16",
+            "\"16\"",
+            "\"16 MB\"",
+            "\"-1 B\"",
+            "\"\"",
+            "\"99999999999999999999 B\"",
+            "\"20000000000 GiB\"",
+            "true",
+        ] {
             let error = bytes(text).expect_err(text).to_string();
             assert!(error.contains("such as \"16 MiB\""), "{text}: {error}");
         }

@@ -65,12 +65,36 @@ pub const PACKAGE: &str = "bellhop:guest";
 
 /// All interfaces that this agent offers.
 pub const INTERFACES: [Interface; 6] = [
-    Interface { name: "types", key: None, link: |linker| wit::types::add_to_linker::<_, HasSelf<Host>>(linker, |guest| &mut guest.host) },
-    Interface { name: "log", key: None, link: |linker| wit::log::add_to_linker::<_, HasSelf<Host>>(linker, |guest| &mut guest.host) },
-    Interface { name: "clock", key: None, link: |linker| wit::clock::add_to_linker::<_, HasSelf<Host>>(linker, |guest| &mut guest.host) },
-    Interface { name: "display", key: Some(GrantKey::Requests), link: |linker| wit::display::add_to_linker::<_, HasSelf<Host>>(linker, |guest| &mut guest.host) },
-    Interface { name: "guest", key: Some(GrantKey::Requests), link: |linker| wit::guest::add_to_linker::<_, HasSelf<Host>>(linker, |guest| &mut guest.host) },
-    Interface { name: "outputs", key: Some(GrantKey::Desktop), link: |linker| wit::outputs::add_to_linker::<_, HasSelf<Host>>(linker, |guest| &mut guest.host) },
+    Interface {
+        name: "types",
+        key: None,
+        link: |linker| wit::types::add_to_linker::<_, HasSelf<Host>>(linker, |guest| &mut guest.host),
+    },
+    Interface {
+        name: "log",
+        key: None,
+        link: |linker| wit::log::add_to_linker::<_, HasSelf<Host>>(linker, |guest| &mut guest.host),
+    },
+    Interface {
+        name: "clock",
+        key: None,
+        link: |linker| wit::clock::add_to_linker::<_, HasSelf<Host>>(linker, |guest| &mut guest.host),
+    },
+    Interface {
+        name: "display",
+        key: Some(GrantKey::Requests),
+        link: |linker| wit::display::add_to_linker::<_, HasSelf<Host>>(linker, |guest| &mut guest.host),
+    },
+    Interface {
+        name: "guest",
+        key: Some(GrantKey::Requests),
+        link: |linker| wit::guest::add_to_linker::<_, HasSelf<Host>>(linker, |guest| &mut guest.host),
+    },
+    Interface {
+        name: "outputs",
+        key: Some(GrantKey::Desktop),
+        link: |linker| wit::outputs::add_to_linker::<_, HasSelf<Host>>(linker, |guest| &mut guest.host),
+    },
 ];
 
 impl wit::types::Host for Host {}

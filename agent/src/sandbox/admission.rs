@@ -223,7 +223,10 @@ impl fmt::Display for Mismatch {
             }
             Self::Unknown { import, hint } => write!(f, "imports {import}: {hint}"),
             Self::NoSuchFunction { function } => {
-                write!(f, "imports {function}, which this agent does not have: it may be too old for the plugin")
+                write!(
+                    f,
+                    "imports {function}, which this agent does not have: it may be too old for the plugin"
+                )
             }
             Self::OtherType { function, found, expected } => {
                 write!(f, "{function} is {found}; the contract says {expected}")
@@ -251,7 +254,8 @@ mod tests {
 
     #[test]
     fn a_signature_is_spelled_out_to_the_last_field() {
-        let (_, functions) = contract().imports.iter().find(|(name, _)| name.short() == "outputs").expect("outputs");
+        let (_, functions) =
+            contract().imports.iter().find(|(name, _)| name.short() == "outputs").expect("outputs");
 
         assert_eq!(
             functions["enumerate"],

@@ -222,10 +222,7 @@ impl Instance {
     }
 
     /// Makes one call within a fresh budget.
-    fn call<T>(
-        &mut self,
-        call: impl FnOnce(&mut Store<Guest>) -> wasmtime::Result<T>,
-    ) -> Result<T, Fault> {
+    fn call<T>(&mut self, call: impl FnOnce(&mut Store<Guest>) -> wasmtime::Result<T>) -> Result<T, Fault> {
         self.store.data_mut().budget = Budget::new(&self.limits);
         self.store.set_epoch_deadline(1);
         let _running = self.sandbox.ticker.running();
@@ -274,4 +271,3 @@ impl Fault {
         }
     }
 }
-

@@ -29,7 +29,9 @@ pub enum NotAComponent {
     #[error("Not WebAssembly: it begins with {0}, not with `\\0asm`")]
     NotWasm(String),
     /// WebAssembly, but a core module.
-    #[error("A core module, not a component: link it with `wasm-component-ld`, or wrap it with `wasm-tools component new`")]
+    #[error(
+        "A core module, not a component: link it with `wasm-component-ld`, or wrap it with `wasm-tools component new`"
+    )]
     CoreModule,
     /// Damaged, or of a kind that is not accepted.
     #[error("Not a valid component: {message} (at byte {offset} of {length})")]
@@ -68,7 +70,11 @@ impl Surface {
         }
         if !Parser::is_component(bytes) {
             // A file cut within its first eight bytes is neither.
-            return Err(if bytes.len() < 8 { invalid("cut short", 0, bytes) } else { NotAComponent::CoreModule });
+            return Err(if bytes.len() < 8 {
+                invalid("cut short", 0, bytes)
+            } else {
+                NotAComponent::CoreModule
+            });
         }
         let (mut imports, mut exports) = (Vec::new(), Vec::new());
         let mut depth = 0_u32;
@@ -207,7 +213,11 @@ fn validator() -> Validator {
 
 /// One import or export as an interface: an instance with its functions. A bare function counts as an
 /// interface of its own name, so that it cannot slip past a check. `None` for types.
-fn interface(types: TypesRef<'_>, name: &str, entity: &ComponentEntityType) -> Option<(InterfaceName, Functions)> {
+fn interface(
+    types: TypesRef<'_>,
+    name: &str,
+    entity: &ComponentEntityType,
+) -> Option<(InterfaceName, Functions)> {
     let functions = match entity {
         ComponentEntityType::Instance(id) => instance_functions(types, *id),
         ComponentEntityType::Func(id) => BTreeMap::from([(name.to_owned(), signature(types, *id))]),
@@ -231,11 +241,8 @@ fn instance_functions(types: TypesRef<'_>, id: ComponentInstanceTypeId) -> Funct
 
 fn signature(types: TypesRef<'_>, id: ComponentFuncTypeId) -> String {
     let function = &types[id];
-    let parameters: Vec<_> = function
-        .params
-        .iter()
-        .map(|(name, ty)| format!("{name}: {}", spell(types, ty)))
-        .collect();
+    let parameters: Vec<_> =
+        function.params.iter().map(|(name, ty)| format!("{name}: {}", spell(types, ty))).collect();
     let prefix = if function.async_ { "async func" } else { "func" };
     let result = function.result.as_ref().map(|ty| format!(" -> {}", spell(types, ty))).unwrap_or_default();
     format!("{prefix}({}){result}", parameters.join(", "))
@@ -278,7 +285,9 @@ fn spell(types: TypesRef<'_>, ty: &ComponentValType) -> String {
         }
         ComponentDefinedType::List { element, .. } => format!("list<{}>", inner(element)),
         ComponentDefinedType::Option { ty, .. } => format!("option<{}>", inner(ty)),
-        ComponentDefinedType::Result { ok, err, .. } => format!("result<{}, {}>", optional(ok), optional(err)),
+        ComponentDefinedType::Result { ok, err, .. } => {
+            format!("result<{}, {}>", optional(ok), optional(err))
+        }
         // Nothing else stands in the contract, so whatever it is, it does not fit.
         _ => "a type that this contract does not use".to_owned(),
     }

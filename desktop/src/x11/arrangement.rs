@@ -43,10 +43,7 @@ struct Group<'a> {
 impl Arrangement {
     /// As it is.
     pub(super) fn of(snapshot: &Snapshot) -> Self {
-        let on = snapshot
-            .crtcs
-            .iter()
-            .filter(|crtc| crtc.mode != x11rb::NONE);
+        let on = snapshot.crtcs.iter().filter(|crtc| crtc.mode != x11rb::NONE);
         let head = |crtc: &CrtcNow| Head {
             crtc: crtc.id,
             x: crtc.x,
@@ -63,10 +60,7 @@ impl Arrangement {
     /// As a layout wants it. What need not change keeps its CRTC and its mode.
     pub(super) fn wanted(snapshot: &Snapshot, layout: &Resolved) -> Result<Self, Failure> {
         let groups = group(snapshot, layout);
-        let candidates: Vec<_> = groups
-            .iter()
-            .map(|group| group.candidates(snapshot))
-            .collect();
+        let candidates: Vec<_> = groups.iter().map(|group| group.candidates(snapshot)).collect();
         let crtcs = assign(&candidates).ok_or_else(|| {
             Error::NotSupported(format!(
                 "The X server cannot drive {} outputs at once as the layout wants; it has {} CRTCs",
@@ -74,28 +68,17 @@ impl Arrangement {
                 snapshot.crtcs.len()
             ))
         })?;
-        let heads = groups
-            .iter()
-            .zip(crtcs)
-            .map(|(group, crtc)| group.head(snapshot, crtc));
+        let heads = groups.iter().zip(crtcs).map(|(group, crtc)| group.head(snapshot, crtc));
         let heads = heads.collect::<Result<_, _>>()?;
         let primary = layout.outputs.iter().position(|output| output.primary);
         let primary = primary.and_then(|at| snapshot.outputs.get(at));
         let size = (pixels(layout.width)?, pixels(layout.height)?);
-        Ok(Self::new(
-            size,
-            heads,
-            primary.map_or(x11rb::NONE, |output| output.id),
-        ))
+        Ok(Self::new(size, heads, primary.map_or(x11rb::NONE, |output| output.id)))
     }
 
     fn new(size: (u16, u16), mut heads: Vec<Head>, primary: randr::Output) -> Self {
         heads.sort_by_key(|head| head.crtc);
-        Self {
-            size,
-            heads,
-            primary,
-        }
+        Self { size, heads, primary }
     }
 
     pub(super) fn head(&self, crtc: Crtc) -> Option<&Head> {
@@ -137,12 +120,7 @@ impl Group<'_> {
     }
 
     fn head(&self, snapshot: &Snapshot, crtc: Crtc) -> Result<Head, Failure> {
-        let Area {
-            x,
-            y,
-            width,
-            height,
-        } = self.area;
+        let Area { x, y, width, height } = self.area;
         let stays = self.was_on.filter(|was| was.id == crtc);
         let mut head = Head {
             crtc,
@@ -169,8 +147,7 @@ impl Group<'_> {
         let fits = |&mode: &Mode| {
             others.iter().all(|output| output.modes.contains(&mode))
                 && snapshot.mode(mode).is_some_and(|mode| {
-                    (mode.info.width, mode.info.height) == size
-                        && u32::from(mode.info.mode_flags) & odd == 0
+                    (mode.info.width, mode.info.height) == size && u32::from(mode.info.mode_flags) & odd == 0
                 })
         };
         first.modes.iter().copied().find(fits)
@@ -187,11 +164,7 @@ fn group<'a>(snapshot: &'a Snapshot, layout: &Resolved) -> Vec<Group<'a>> {
         let together = |group: &&mut Group<'_>| group.area == area && group.is_on(output.crtc);
         match groups.iter_mut().find(together) {
             Some(group) => group.outputs.push(output),
-            None => groups.push(Group {
-                outputs: vec![output],
-                area,
-                was_on,
-            }),
+            None => groups.push(Group { outputs: vec![output], area, was_on }),
         }
     }
     groups.sort_by_key(|group| group.was_on.is_none());

@@ -56,9 +56,7 @@ impl Failure {
         let display = &server.display;
         match self {
             Self::Lost(_) if self.timed_out() => silent(display),
-            Self::Lost(error) => {
-                Error::Unavailable(format!("X server {display} went away: {error}"))
-            }
+            Self::Lost(error) => Error::Unavailable(format!("X server {display} went away: {error}")),
             Self::Refused(what) => Error::Failed(format!("X server {display} refused: {what}")),
             Self::Told(error) => error,
         }
@@ -113,25 +111,14 @@ impl Server {
         // One address for each kind of name. The next would be the same server by TCP, which hands the
         // cookie to whoever listens there when the server itself is gone.
         let first = address.connect_instruction().next().ok_or_else(nonsense)?;
-        let (stream, peer) = open(&first).map_err(|error| {
-            unavailable(format!(
-                "No X server on {display}: {error}; it is tried again"
-            ))
-        })?;
+        let (stream, peer) = open(&first)
+            .map_err(|error| unavailable(format!("No X server on {display}: {error}; it is tried again")))?;
         let Authorization { name, data, doubt } = authorization(peer, address.display);
         let stream = Bounded::new(stream);
         let x = RustConnection::connect_to_stream_with_auth_info(stream, screen, name, data)
             .map_err(|error| setup_failure(display, &error, &doubt))?;
-        let root = x
-            .setup()
-            .roots
-            .get(screen)
-            .map_or(x11rb::NONE, |screen| screen.root);
-        let server = Self {
-            x,
-            root,
-            display: display.to_owned(),
-        };
+        let root = x.setup().roots.get(screen).map_or(x11rb::NONE, |screen| screen.root);
+        let server = Self { x, root, display: display.to_owned() };
         match server.check_randr() {
             Ok(()) => Ok(server),
             Err(failure) => Err(failure.told_by(&server)),
@@ -175,10 +162,7 @@ impl Server {
 /// What a server said no to, in a few words.
 pub(super) fn refusal(error: &X11Error) -> String {
     let request = error.request_name.unwrap_or("a request");
-    format!(
-        "{request}, {:?} (value {:#x})",
-        error.error_kind, error.bad_value
-    )
+    format!("{request}, {:?} (value {:#x})", error.error_kind, error.bad_value)
 }
 
 /// A stream, and who is at its other end as `.Xauthority` would name him.
@@ -223,16 +207,9 @@ fn authorization((family, address): (Family, Vec<u8>), display: u16) -> Authoriz
     let (cookie, doubt) = match get_auth(family, &address, display) {
         Ok(Some(cookie)) => (cookie, format!("the cookie in {file} may be an old one")),
         Ok(None) => (Default::default(), format!("{file} has no cookie for it")),
-        Err(error) => (
-            Default::default(),
-            format!("{file} cannot be read: {error}"),
-        ),
+        Err(error) => (Default::default(), format!("{file} cannot be read: {error}")),
     };
-    Authorization {
-        name: cookie.0,
-        data: cookie.1,
-        doubt,
-    }
+    Authorization { name: cookie.0, data: cookie.1, doubt }
 }
 
 fn setup_failure(display: &str, error: &ConnectError, doubt: &str) -> Error {
@@ -248,16 +225,11 @@ fn setup_failure(display: &str, error: &ConnectError, doubt: &str) -> Error {
     };
     let reason = String::from_utf8_lossy(reason);
     let reason = reason.trim_matches(|c: char| c.is_whitespace() || c == '\0');
-    unavailable(format!(
-        "X server {display} does not let us in: '{reason}'; {doubt}"
-    ))
+    unavailable(format!("X server {display} does not let us in: '{reason}'; {doubt}"))
 }
 
 fn silent(display: &str) -> Error {
-    unavailable(format!(
-        "X server {display} hangs: no answer within {} s",
-        SILENCE.as_secs()
-    ))
+    unavailable(format!("X server {display} hangs: no answer within {} s", SILENCE.as_secs()))
 }
 
 fn unavailable(text: String) -> Error {

@@ -41,10 +41,7 @@ impl X11 {
     /// The X server on this display, as `:0`. Nothing is reached yet.
     #[must_use]
     pub fn new(display: Option<&str>) -> Self {
-        Self {
-            display: display.map(str::to_owned),
-            server: Mutex::new(None),
-        }
+        Self { display: display.map(str::to_owned), server: Mutex::new(None) }
     }
 
     /// Does something with a server that was alive a moment ago.

@@ -46,30 +46,18 @@ impl Added {
     /// Takes away all that was added; on the way back from a failure.
     pub(super) fn withdraw(self, server: &Server) {
         for (output, mode) in self.offered {
-            let _ = server
-                .x
-                .randr_delete_output_mode(output, mode)
-                .map(|sent| sent.check());
+            let _ = server.x.randr_delete_output_mode(output, mode).map(|sent| sent.check());
         }
         for mode in self.created {
-            let _ = server
-                .x
-                .randr_destroy_mode(mode.id)
-                .map(|sent| sent.check());
+            let _ = server.x.randr_destroy_mode(mode.id).map(|sent| sent.check());
         }
     }
 
     /// A mode of ours with this size, made earlier.
     fn ours(&self, snapshot: &Snapshot, width: u16, height: u16) -> Option<Mode> {
-        let before = snapshot
-            .modes
-            .iter()
-            .filter(|mode| is_ours(mode))
-            .map(|mode| &mode.info);
+        let before = snapshot.modes.iter().filter(|mode| is_ours(mode)).map(|mode| &mode.info);
         let mut known = before.chain(&self.created);
-        known
-            .find(|mode| (mode.width, mode.height) == (width, height))
-            .map(|mode| mode.id)
+        known.find(|mode| (mode.width, mode.height) == (width, height)).map(|mode| mode.id)
     }
 
     fn create(
@@ -81,18 +69,11 @@ impl Added {
     ) -> Result<Mode, Failure> {
         let name = format!("{width}x{height}{OURS}");
         let mut mode = timings(width, height).ok_or_else(|| {
-            Error::NotSupported(format!(
-                "A mode of {width}x{height} is beyond what X11 can count"
-            ))
+            Error::NotSupported(format!("A mode of {width}x{height} is beyond what X11 can count"))
         })?;
         mode.name_len = u16::try_from(name.len()).unwrap_or(u16::MAX);
-        let answer = server
-            .x
-            .randr_create_mode(server.root, mode, name.as_bytes())?
-            .reply();
-        mode.id = answer
-            .map_err(|error| no_new_modes(server, snapshot, (width, height), error))?
-            .mode;
+        let answer = server.x.randr_create_mode(server.root, mode, name.as_bytes())?.reply();
+        mode.id = answer.map_err(|error| no_new_modes(server, snapshot, (width, height), error))?.mode;
         self.created.push(mode);
         Ok(mode.id)
     }
@@ -119,15 +100,9 @@ impl Added {
 /// Removes our modes that no CRTC uses. What cannot be removed is tried again the next time.
 pub(super) fn tidy(server: &Server, snapshot: &Snapshot) -> Result<(), Failure> {
     let used = |mode: Mode| snapshot.crtcs.iter().any(|crtc| crtc.mode == mode);
-    let unused = snapshot
-        .modes
-        .iter()
-        .filter(|mode| is_ours(mode) && !used(mode.info.id));
+    let unused = snapshot.modes.iter().filter(|mode| is_ours(mode) && !used(mode.info.id));
     for ModeNow { info, name } in unused {
-        let outputs = snapshot
-            .outputs
-            .iter()
-            .filter(|output| output.modes.contains(&info.id));
+        let outputs = snapshot.outputs.iter().filter(|output| output.modes.contains(&info.id));
         let mut answers = Vec::new();
         for output in outputs {
             answers.push(server.x.randr_delete_output_mode(output.id, info.id)?);
@@ -217,14 +192,8 @@ mod tests {
         // `cvt -r 1920 1200`: 154.00 MHz, 1920 1968 2000 2080, 1200 1203 1209 1235.
         let mode = timings(1920, 1200).expect("counts");
 
-        assert_eq!(
-            (mode.hsync_start, mode.hsync_end, mode.htotal),
-            (1968, 2000, 2080)
-        );
-        assert_eq!(
-            (mode.vsync_start, mode.vsync_end, mode.vtotal),
-            (1203, 1209, 1235)
-        );
+        assert_eq!((mode.hsync_start, mode.hsync_end, mode.htotal), (1968, 2000, 2080));
+        assert_eq!((mode.vsync_start, mode.vsync_end, mode.vtotal), (1203, 1209, 1235));
         assert_eq!(mode.dot_clock / 1_000_000, 154);
     }
 

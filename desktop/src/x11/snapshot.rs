@@ -71,15 +71,9 @@ impl Snapshot {
         let range = range.reply()?;
         let geometry = geometry.reply()?;
         let config_time = resources.config_timestamp;
-        let crtcs = resources
-            .crtcs
-            .iter()
-            .map(|&id| x.randr_get_crtc_info(id, config_time));
+        let crtcs = resources.crtcs.iter().map(|&id| x.randr_get_crtc_info(id, config_time));
         let crtcs = crtcs.collect::<Result<Vec<_>, _>>()?;
-        let outputs = resources
-            .outputs
-            .iter()
-            .map(|&id| x.randr_get_output_info(id, config_time));
+        let outputs = resources.outputs.iter().map(|&id| x.randr_get_output_info(id, config_time));
         let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
 
         let crtcs = resources.crtcs.iter().zip(crtcs).map(|(&id, answer)| {
@@ -125,10 +119,7 @@ impl Snapshot {
     pub(super) fn outputs(&self) -> Vec<Output> {
         let output = |output: &OutputNow| Output {
             name: output.name.clone(),
-            area: self
-                .crtc(output.crtc)
-                .filter(|crtc| crtc.mode != x11rb::NONE)
-                .map(CrtcNow::area),
+            area: self.crtc(output.crtc).filter(|crtc| crtc.mode != x11rb::NONE).map(CrtcNow::area),
             primary: output.id == self.primary,
         };
         self.outputs.iter().map(output).collect()
@@ -145,12 +136,7 @@ impl Snapshot {
 
 impl CrtcNow {
     fn area(&self) -> Area {
-        Area {
-            x: self.x.into(),
-            y: self.y.into(),
-            width: self.width.into(),
-            height: self.height.into(),
-        }
+        Area { x: self.x.into(), y: self.y.into(), width: self.width.into(), height: self.height.into() }
     }
 }
 
@@ -159,9 +145,7 @@ fn settled(status: SetConfig) -> Result<(), Failure> {
     if status == SetConfig::SUCCESS {
         Ok(())
     } else {
-        Err(Failure::Refused(
-            "outputs changed while they were looked at; ask again".to_owned(),
-        ))
+        Err(Failure::Refused("outputs changed while they were looked at; ask again".to_owned()))
     }
 }
 
@@ -169,14 +153,9 @@ fn settled(status: SetConfig) -> Result<(), Failure> {
 fn named(modes: Vec<ModeInfo>, names: &[u8]) -> Vec<ModeNow> {
     let mut rest = names;
     let cut = |info: ModeInfo| {
-        let (name, after) = rest
-            .split_at_checked(info.name_len.into())
-            .unwrap_or((rest, &[]));
+        let (name, after) = rest.split_at_checked(info.name_len.into()).unwrap_or((rest, &[]));
         rest = after;
-        ModeNow {
-            info,
-            name: String::from_utf8_lossy(name).into_owned(),
-        }
+        ModeNow { info, name: String::from_utf8_lossy(name).into_owned() }
     };
     modes.into_iter().map(cut).collect()
 }

@@ -26,10 +26,7 @@ pub(super) struct Bounded {
 
 impl Bounded {
     pub(super) fn new(stream: DefaultStream) -> Self {
-        Self {
-            stream,
-            deadline: Cell::new(Instant::now() + CALL),
-        }
+        Self { stream, deadline: Cell::new(Instant::now() + CALL) }
     }
 
     /// A new call begins, with time of its own.
@@ -64,11 +61,7 @@ impl Stream for Bounded {
         self.stream.write(buf, fds)
     }
 
-    fn write_vectored(
-        &self,
-        bufs: &[IoSlice<'_>],
-        fds: &mut Vec<RawFdContainer>,
-    ) -> io::Result<usize> {
+    fn write_vectored(&self, bufs: &[IoSlice<'_>], fds: &mut Vec<RawFdContainer>) -> io::Result<usize> {
         self.stream.write_vectored(bufs, fds)
     }
 }

@@ -32,10 +32,7 @@ pub(super) fn apply(server: &Server, layout: &[Placement]) -> Result<Outcome, Fa
 /// compositor's.
 fn refuse_xwayland(server: &Server, snapshot: &Snapshot) -> Result<(), Failure> {
     // Older ones lack the extension, and name their outputs like this.
-    let named = snapshot
-        .outputs
-        .iter()
-        .any(|output| output.name.starts_with("XWAYLAND"));
+    let named = snapshot.outputs.iter().any(|output| output.name.starts_with("XWAYLAND"));
     if !named && server.x.extension_information("XWAYLAND")?.is_none() {
         return Ok(());
     }
@@ -80,22 +77,12 @@ fn change(server: &Server, layout: &[Placement]) -> Result<Outcome, Failure> {
 /// Goes back to where it was, from wherever it is now.
 fn restore(server: &Server, before: &Snapshot) -> Result<(), Failure> {
     let now = Snapshot::take(server)?;
-    travel(
-        server,
-        now.config_time,
-        &Arrangement::of(&now),
-        &Arrangement::of(before),
-    )
+    travel(server, now.config_time, &Arrangement::of(&now), &Arrangement::of(before))
 }
 
 /// Goes from one arrangement to another, in the only order that servers accept: what would not fit is
 /// switched off, then the screen gets its size, then all is set up on it.
-fn travel(
-    server: &Server,
-    config_time: u32,
-    from: &Arrangement,
-    to: &Arrangement,
-) -> Result<(), Failure> {
+fn travel(server: &Server, config_time: u32, from: &Arrangement, to: &Arrangement) -> Result<(), Failure> {
     for head in &from.heads {
         if !may_stay_on(head, to) {
             switch_off(server, config_time, head)?;
@@ -118,10 +105,7 @@ fn travel(
         }
     }
     if from.primary != to.primary {
-        server
-            .x
-            .randr_set_output_primary(server.root, to.primary)?
-            .check()?;
+        server.x.randr_set_output_primary(server.root, to.primary)?.check()?;
     }
     Ok(())
 }
@@ -134,28 +118,12 @@ fn may_stay_on(head: &Head, to: &Arrangement) -> bool {
 
 fn switch_off(server: &Server, config_time: u32, head: &Head) -> Result<(), Failure> {
     let off = x11rb::NONE;
-    set_crtc(
-        server,
-        config_time,
-        head,
-        (0, 0),
-        off,
-        Rotation::ROTATE0,
-        &[],
-    )
+    set_crtc(server, config_time, head, (0, 0), off, Rotation::ROTATE0, &[])
 }
 
 fn switch_on(server: &Server, config_time: u32, head: &Head) -> Result<(), Failure> {
     let mode = head.mode.unwrap_or(x11rb::NONE);
-    set_crtc(
-        server,
-        config_time,
-        head,
-        (head.x, head.y),
-        mode,
-        head.rotation,
-        &head.outputs,
-    )
+    set_crtc(server, config_time, head, (head.x, head.y), mode, head.rotation, &head.outputs)
 }
 
 fn set_crtc(
@@ -183,9 +151,7 @@ fn set_crtc(
         _ => "the driver did not take it",
     };
     let (width, height) = head.mode_size();
-    Err(Failure::Refused(format!(
-        "mode {width}x{height} at {x},{y}: {why}"
-    )))
+    Err(Failure::Refused(format!("mode {width}x{height} at {x},{y}: {why}")))
 }
 
 /// As many millimetres as a monitor of 96 dots an inch has for these pixels.
@@ -195,12 +161,7 @@ fn millimetres(pixels: u16) -> u32 {
 
 fn outcome(changed: bool, now: &Snapshot) -> Outcome {
     let (width, height) = now.size;
-    Outcome {
-        changed,
-        width: width.into(),
-        height: height.into(),
-        outputs: now.outputs(),
-    }
+    Outcome { changed, width: width.into(), height: height.into(), outputs: now.outputs() }
 }
 
 fn unrestored(server: &Server, failure: &Failure, why: &Failure) -> Failure {

@@ -46,7 +46,10 @@ fn acknowledge(requester: &Requester, latch: &Latch) {
     };
     let events = Events::from_bits_truncate(bits);
     if events.bits() != bits {
-        tracing::warn!(unknown = format_args!("{:#x}", bits & !events.bits()), "Host raised event bits that no protocol names");
+        tracing::warn!(
+            unknown = format_args!("{:#x}", bits & !events.bits()),
+            "Host raised event bits that no protocol names"
+        );
     }
     tracing::trace!(target: "bellhop::ring", step = 3u64, %events, "Interrupt acknowledged");
     latch.raise(events);

@@ -72,7 +72,12 @@ impl Latch {
     }
 
     /// See [`Driver::wait`](crate::Driver::wait).
-    pub(super) fn wait(&self, id: SessionId, mask: Events, timeout: Option<Duration>) -> Result<Wake, Closed> {
+    pub(super) fn wait(
+        &self,
+        id: SessionId,
+        mask: Events,
+        timeout: Option<Duration>,
+    ) -> Result<Wake, Closed> {
         // A time-out too long for the clock is none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut state = self.lock();

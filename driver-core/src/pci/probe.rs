@@ -4,9 +4,9 @@ use super::Bus;
 use super::requester::Requester;
 use crate::requests::HostVersion;
 use crate::wire::{
-    CtlGuestFilterMask, Facility, FacilityStatus, GetHostVersion, GetHypervisorInfo,
-    HeartbeatConfigure, INTERFACE_VERSION, ReportGuestInfo, ReportGuestInfo2,
-    ReportGuestStatus, Request, SetGuestCapabilities, SetMouseStatus, Status,
+    CtlGuestFilterMask, Facility, FacilityStatus, GetHostVersion, GetHypervisorInfo, HeartbeatConfigure,
+    INTERFACE_VERSION, ReportGuestInfo, ReportGuestInfo2, ReportGuestStatus, Request, SetGuestCapabilities,
+    SetMouseStatus, Status,
 };
 use crate::{Error, Result};
 

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use super::PciDevice;
 use super::latch::{Closed, SessionId, State};
-use crate::wire::{
-    Capabilities, CtlGuestFilterMask, Events, Request, SetGuestCapabilities, Status,
-};
+use crate::wire::{Capabilities, CtlGuestFilterMask, Events, Request, SetGuestCapabilities, Status};
 use crate::{CapabilityState, Driver, Error, HgcmClient, HgcmParameter, Result, Wake};
 
 /// A session with a [`PciDevice`]. Dropping it withdraws its filter and its capabilities.
@@ -26,10 +24,7 @@ impl PciSession {
     ///
     /// The lock is held throughout, so that the host hears of two changes in the order in which they
     /// were made.
-    fn update<T>(
-        &self,
-        change: impl FnOnce(&mut State) -> Result<T>,
-    ) -> Result<T> {
+    fn update<T>(&self, change: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
         let mut state = self.device.latch.lock();
         let (filter, capabilities) = (state.filter(), state.capabilities());
         let before = state.session(self.id).clone();

@@ -21,10 +21,7 @@ mod tests {
     #[test]
     fn the_three_capabilities_have_the_documented_numbers_and_names() {
         for (bits, name) in [(1, "seamless"), (2, "window-mapping"), (4, "graphics")] {
-            assert_eq!(
-                Capabilities::from_name(name).map(|bit| bit.bits()),
-                Some(bits)
-            );
+            assert_eq!(Capabilities::from_name(name).map(|bit| bit.bits()), Some(bits));
             assert_eq!(Capabilities::from_bits_retain(bits).name(), Some(name));
         }
         assert_eq!(Capabilities::all().bits(), 7);

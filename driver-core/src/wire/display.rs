@@ -38,17 +38,7 @@ bitflags::bitflags! {
 /// What the host wants of one display (`VMMDevDisplayDef`).
 #[repr(C)]
 #[derive(
-    FromBytes,
-    IntoBytes,
-    KnownLayout,
-    Immutable,
-    Unaligned,
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
+    FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy, Debug, Default, PartialEq, Eq,
 )]
 pub struct DisplayDef {
     /// [`DisplayFlags`].
@@ -107,12 +97,8 @@ pub fn multi_request(acknowledge: Events, capacity: u32) -> Vec<u8> {
 /// # Errors
 /// [`Malformed`] when it is shorter than its head or is another request.
 pub fn parse_multi(packet: &[u8]) -> Result<Displays, Malformed> {
-    let (head, entries) = split(
-        packet,
-        MULTI_HEAD,
-        RequestType::GET_DISPLAY_CHANGE_REQUEST_MULTI,
-        "A display change request",
-    )?;
+    let (head, entries) =
+        split(packet, MULTI_HEAD, RequestType::GET_DISPLAY_CHANGE_REQUEST_MULTI, "A display change request")?;
     let announced = word(head, 28);
     let entries = entries
         .chunks_exact(DisplayDef::SIZE)
@@ -200,19 +186,14 @@ mod tests {
     fn entries_are_read_field_by_field() {
         let mut packet = multi_request(Events::DISPLAY_CHANGE, 2);
         set_word(&mut packet, 28, 1);
-        for (index, value) in [0x3D, 1, 0xFFFF_FFFF, 5, 1280, 800, 32]
-            .into_iter()
-            .enumerate()
-        {
+        for (index, value) in [0x3D, 1, 0xFFFF_FFFF, 5, 1280, 800, 32].into_iter().enumerate() {
             set_word(&mut packet, 32 + 4 * index, value);
         }
 
         let displays = parse_multi(&packet).expect("well-formed");
 
         assert_eq!(displays.announced, 1);
-        let [entry] = displays.entries[..] else {
-            panic!("one entry")
-        };
+        let [entry] = displays.entries[..] else { panic!("one entry") };
         assert_eq!(entry.display_flags().bits(), 0x3D);
         assert_eq!((entry.id.get(), entry.x.get(), entry.y.get()), (1, -1, 5));
         assert_eq!((entry.width.get(), entry.height.get()), (1280, 800));
@@ -236,18 +217,11 @@ mod tests {
         let packet = multi_request(Events::empty(), 1);
         assert_eq!(
             parse_multi(&packet[..31]),
-            Err(Malformed::TooShort {
-                what: "A display change request",
-                needed: 32,
-                found: 31
-            })
+            Err(Malformed::TooShort { what: "A display change request", needed: 32, found: 31 })
         );
         assert_eq!(
             parse_multi(&positions_request(&[(0, 0)])),
-            Err(Malformed::WrongType {
-                needed: 81,
-                found: 222
-            })
+            Err(Malformed::WrongType { needed: 81, found: 222 })
         );
     }
 

@@ -33,9 +33,7 @@ named_bits! {
 
 impl Events {
     /// What a kernel driver keeps to itself: no waiter in user space ever sees these.
-    pub const KERNEL: Self = Self::HGCM
-        .union(Self::BALLOON_CHANGE)
-        .union(Self::MOUSE_POSITION_CHANGED);
+    pub const KERNEL: Self = Self::HGCM.union(Self::BALLOON_CHANGE).union(Self::MOUSE_POSITION_CHANGED);
 }
 
 #[cfg(test)]

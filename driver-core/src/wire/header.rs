@@ -82,9 +82,7 @@ impl RequestHeader {
 const _: () = assert!(size_of::<RequestHeader>() == RequestHeader::SIZE as usize);
 
 /// A request of fixed size.
-pub trait Request:
-    FromBytes + IntoBytes + KnownLayout + Immutable + Unaligned + Sized + Send
-{
+pub trait Request: FromBytes + IntoBytes + KnownLayout + Immutable + Unaligned + Sized + Send {
     /// Its type.
     const TYPE: RequestType;
 
@@ -157,10 +155,7 @@ mod tests {
         let header = RequestHeader::new(RequestType(0x0A0B), 0x28);
         assert_eq!(
             header.as_bytes(),
-            [
-                0x28, 0, 0, 0, 1, 0, 1, 0, 0x0B, 0x0A, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0, 0,
-                0, 0, 0
-            ]
+            [0x28, 0, 0, 0, 1, 0, 1, 0, 0x0B, 0x0A, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0, 0, 0, 0, 0]
         );
     }
 
@@ -168,22 +163,14 @@ mod tests {
     fn a_truncated_header_is_refused_with_both_sizes() {
         assert_eq!(
             RequestHeader::parse(&[0; 23]),
-            Err(Malformed::TooShort {
-                what: "A request header",
-                needed: 24,
-                found: 23
-            })
+            Err(Malformed::TooShort { what: "A request header", needed: 24, found: 23 })
         );
     }
 
     #[test]
     fn the_linux_driver_s_requestors_come_out_as_seen_on_the_wire() {
-        let root = Requestor::USER_MODE
-            .with(Requestor::USER_ROOT)
-            .with(Requestor::GROUP_VBOX);
-        let user = Requestor::USER_MODE
-            .with(Requestor::USER_REGULAR)
-            .with(Requestor::USER_DEVICE);
+        let root = Requestor::USER_MODE.with(Requestor::USER_ROOT).with(Requestor::GROUP_VBOX);
+        let user = Requestor::USER_MODE.with(Requestor::USER_REGULAR).with(Requestor::USER_DEVICE);
         assert_eq!((root.0, user.0), (0x8B, 0x800E));
     }
 }

@@ -51,10 +51,7 @@ mod tests {
     fn text_without_an_end_is_refused() {
         let mut packet = request("abcd").expect("fits");
         packet.pop();
-        assert_eq!(
-            parse(&packet),
-            Err(Malformed::NotText { what: "A log line" })
-        );
+        assert_eq!(parse(&packet), Err(Malformed::NotText { what: "A log line" }));
         assert!(request("a\0b").is_err());
     }
 }

@@ -40,6 +40,6 @@ pub use requests::*;
 pub use status::Status;
 pub use values::{
     CpuEvent, CpuStatus, CredentialsFlags, Facility, FacilityStatus, GuestFeatures, GuestUserState,
-    HostFeatures, MouseButtons, MouseFeatures, PointerFlags, PowerState, SeamlessMode,
-    StatisticsMask, VrdpExperience,
+    HostFeatures, MouseButtons, MouseFeatures, PointerFlags, PowerState, SeamlessMode, StatisticsMask,
+    VrdpExperience,
 };

@@ -19,18 +19,11 @@ pub(super) fn split<'a>(
     what: &'static str,
 ) -> Result<(&'a [u8], &'a [u8]), Malformed> {
     let Some(parts) = packet.split_at_checked(head) else {
-        return Err(Malformed::TooShort {
-            what,
-            needed: head,
-            found: packet.len(),
-        });
+        return Err(Malformed::TooShort { what, needed: head, found: packet.len() });
     };
     let found = RequestHeader::parse(packet)?.kind();
     if found != request_type {
-        return Err(Malformed::WrongType {
-            needed: request_type.0,
-            found: found.0,
-        });
+        return Err(Malformed::WrongType { needed: request_type.0, found: found.0 });
     }
     Ok(parts)
 }
@@ -46,22 +39,11 @@ pub(super) fn word(bytes: &[u8], offset: usize) -> u32 {
 /// Refuses a packet that no host takes.
 pub(super) fn check_total(what: &'static str, size: usize) -> Result<(), Malformed> {
     let limit = MAX_REQUEST_SIZE as usize;
-    if size > limit {
-        Err(Malformed::TooLarge {
-            what,
-            limit,
-            found: size,
-        })
-    } else {
-        Ok(())
-    }
+    if size > limit { Err(Malformed::TooLarge { what, limit, found: size }) } else { Ok(()) }
 }
 
 /// The text before the first zero byte.
 pub(super) fn text<'a>(bytes: &'a [u8], what: &'static str) -> Result<&'a str, Malformed> {
-    let end = bytes
-        .iter()
-        .position(|byte| *byte == 0)
-        .ok_or(Malformed::NotText { what })?;
+    let end = bytes.iter().position(|byte| *byte == 0).ok_or(Malformed::NotText { what })?;
     std::str::from_utf8(&bytes[..end]).map_err(|_| Malformed::NotText { what })
 }

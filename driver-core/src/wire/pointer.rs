@@ -70,23 +70,13 @@ pub fn request(pointer: &Pointer) -> Result<Vec<u8>, Malformed> {
         ("A pointer's picture", pixels, shape.pixels.len()),
     ] {
         if needed != found {
-            return Err(Malformed::WrongSize {
-                what,
-                needed,
-                found,
-            });
+            return Err(Malformed::WrongSize { what, needed, found });
         }
     }
     let size = (HEAD + padded + pixels).max(LEAST);
     check_total("A pointer in bytes", size)?;
     let mut packet = start(RequestType::SET_POINTER_SHAPE, size);
-    for value in [
-        flags.bits(),
-        shape.hot_x,
-        shape.hot_y,
-        shape.width,
-        shape.height,
-    ] {
+    for value in [flags.bits(), shape.hot_x, shape.hot_y, shape.width, shape.height] {
         packet.extend_from_slice(&value.to_le_bytes());
     }
     packet.extend_from_slice(&shape.and_mask);
@@ -103,29 +93,17 @@ pub fn request(pointer: &Pointer) -> Result<Vec<u8>, Malformed> {
 pub fn parse(packet: &[u8]) -> Result<Pointer, Malformed> {
     let what = "A pointer shape";
     if packet.len() < LEAST {
-        return Err(Malformed::TooShort {
-            what,
-            needed: LEAST,
-            found: packet.len(),
-        });
+        return Err(Malformed::TooShort { what, needed: LEAST, found: packet.len() });
     }
     let (head, data) = split(packet, HEAD, RequestType::SET_POINTER_SHAPE, what)?;
     let flags = PointerFlags::from_bits_retain(word(head, 24));
     if packet.len() == LEAST {
-        return Ok(Pointer {
-            flags: flags - PointerFlags::SHAPE,
-            shape: None,
-        });
+        return Ok(Pointer { flags: flags - PointerFlags::SHAPE, shape: None });
     }
     let (width, height) = (word(head, 36), word(head, 40));
     let (mask, padded, pixels) = lengths(width, height)?;
-    let (Some(and_mask), Some(pixels)) = (data.get(..mask), data.get(padded..padded + pixels))
-    else {
-        return Err(Malformed::TooShort {
-            what,
-            needed: HEAD + padded + pixels,
-            found: packet.len(),
-        });
+    let (Some(and_mask), Some(pixels)) = (data.get(..mask), data.get(padded..padded + pixels)) else {
+        return Err(Malformed::TooShort { what, needed: HEAD + padded + pixels, found: packet.len() });
     };
     let shape = Shape {
         hot_x: word(head, 28),
@@ -135,10 +113,7 @@ pub fn parse(packet: &[u8]) -> Result<Pointer, Malformed> {
         and_mask: and_mask.to_vec(),
         pixels: pixels.to_vec(),
     };
-    Ok(Pointer {
-        flags,
-        shape: Some(shape),
-    })
+    Ok(Pointer { flags, shape: Some(shape) })
 }
 
 #[cfg(test)]
@@ -186,11 +161,7 @@ mod tests {
         packet[36..40].copy_from_slice(&8193u32.to_le_bytes());
         assert_eq!(
             parse(&packet),
-            Err(Malformed::TooLarge {
-                what: "A pointer's width",
-                limit: 8192,
-                found: 8193
-            })
+            Err(Malformed::TooLarge { what: "A pointer's width", limit: 8192, found: 8193 })
         );
     }
 
@@ -200,11 +171,7 @@ mod tests {
         pointer.shape.as_mut().expect("a shape").and_mask.pop();
         assert_eq!(
             request(&pointer),
-            Err(Malformed::WrongSize {
-                what: "A pointer's mask",
-                needed: 6,
-                found: 5
-            })
+            Err(Malformed::WrongSize { what: "A pointer's mask", needed: 6, found: 5 })
         );
     }
 }

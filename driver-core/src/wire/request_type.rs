@@ -170,10 +170,7 @@ impl RequestType {
 
     /// The type of this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .find(|spec| spec.name == name)
-            .map(|spec| spec.request_type)
+        Self::ALL.iter().find(|spec| spec.name == name).map(|spec| spec.request_type)
     }
 }
 
@@ -220,15 +217,13 @@ mod tests {
         assert_eq!(
             numbers_of(&[Permission::User]),
             [
-                1, 2, 3, 4, 5, 10, 30, 41, 42, 51, 52, 53, 54, 57, 59, 70, 71, 72, 73, 80, 81, 150,
-                200, 217, 222
+                1, 2, 3, 4, 5, 10, 30, 41, 42, 51, 52, 53, 54, 57, 59, 70, 71, 72, 73, 80, 81, 150, 200, 217,
+                222
             ]
         );
         assert_eq!(
             numbers_of(&[Permission::Trusted]),
-            [
-                55, 74, 100, 101, 110, 112, 210, 211, 212, 213, 214, 215, 216, 218
-            ]
+            [55, 74, 100, 101, 110, 112, 210, 211, 212, 213, 214, 215, 216, 218]
         );
     }
 

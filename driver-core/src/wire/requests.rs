@@ -618,10 +618,7 @@ mod tests {
             (offset_of!(ReportGuestInfo2, name), 24 + 16),
             (offset_of!(GetDisplayChangeRequest2, display), 24 + 16),
             (offset_of!(GetDisplayChangeRequestEx, x), 24 + 20),
-            (
-                offset_of!(GetDisplayChangeRequestEx, change_origin),
-                24 + 28,
-            ),
+            (offset_of!(GetDisplayChangeRequestEx, change_origin), 24 + 28),
             (offset_of!(GetDisplayChangeRequestEx, enabled), 24 + 29),
             (offset_of!(VideoModeSupported, supported), 24 + 12),
             (offset_of!(VideoModeSupported2, supported), 24 + 16),

@@ -36,17 +36,7 @@ pub struct Head {
 /// A region of a module (`VMMDEVSHAREDREGIONDESC`).
 #[repr(C)]
 #[derive(
-    FromBytes,
-    IntoBytes,
-    KnownLayout,
-    Immutable,
-    Unaligned,
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
+    FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy, Debug, Default, PartialEq, Eq,
 )]
 pub struct Region {
     /// Guest-virtual address.
@@ -105,18 +95,9 @@ pub fn request(head: &Head, regions: &[Region]) -> Result<Vec<u8>, Malformed> {
 /// [`MAX_REGIONS`].
 pub fn parse(packet: &[u8]) -> Result<(Head, Vec<Region>), Malformed> {
     let what = "A shared module";
-    let (head, regions) = split(
-        packet,
-        Head::SIZE,
-        RequestType::REGISTER_SHARED_MODULE,
-        what,
-    )?;
+    let (head, regions) = split(packet, Head::SIZE, RequestType::REGISTER_SHARED_MODULE, what)?;
     let Ok(head) = Head::read_from_bytes(head) else {
-        return Err(Malformed::TooShort {
-            what,
-            needed: Head::SIZE,
-            found: packet.len(),
-        });
+        return Err(Malformed::TooShort { what, needed: Head::SIZE, found: packet.len() });
     };
     let count = head.regions.get() as usize;
     if count > MAX_REGIONS {
@@ -128,11 +109,7 @@ pub fn parse(packet: &[u8]) -> Result<(Head, Vec<Region>), Malformed> {
     }
     let needed = (Head::SIZE + count * size_of::<Region>()).max(LEAST);
     if packet.len() != needed {
-        return Err(Malformed::WrongSize {
-            what,
-            needed,
-            found: packet.len(),
-        });
+        return Err(Malformed::WrongSize { what, needed, found: packet.len() });
     }
     let regions = regions
         .chunks_exact(size_of::<Region>())

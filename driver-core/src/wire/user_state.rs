@@ -28,11 +28,7 @@ pub struct UserState {
 }
 
 fn limited(what: &'static str, found: usize, limit: usize) -> Result<(), Malformed> {
-    if found > limit {
-        Err(Malformed::TooLarge { what, limit, found })
-    } else {
-        Ok(())
-    }
+    if found > limit { Err(Malformed::TooLarge { what, limit, found }) } else { Ok(()) }
 }
 
 /// A request 74.
@@ -40,12 +36,7 @@ fn limited(what: &'static str, found: usize, limit: usize) -> Result<(), Malform
 /// # Errors
 /// [`Malformed`] when a part is too long or a name has a zero byte inside.
 pub fn request(user_state: &UserState) -> Result<Vec<u8>, Malformed> {
-    let UserState {
-        state,
-        user,
-        domain,
-        details,
-    } = user_state;
+    let UserState { state, user, domain, details } = user_state;
     for (what, name) in [("A user's name", user), ("A user's domain", domain)] {
         limited(what, name.len() + 1, MAX_NAME)?;
         if name.contains('\0') {
@@ -83,23 +74,14 @@ pub fn parse(packet: &[u8]) -> Result<UserState, Malformed> {
     limited("A user state's details", details, MAX_DETAILS)?;
     let needed = user + domain + details;
     if strings.len() < needed {
-        return Err(Malformed::TooShort {
-            what,
-            needed: HEAD + needed,
-            found: packet.len(),
-        });
+        return Err(Malformed::TooShort { what, needed: HEAD + needed, found: packet.len() });
     }
     let (user, rest) = strings.split_at(user);
     let (domain, rest) = rest.split_at(domain);
     Ok(UserState {
         state: GuestUserState(word(head, 24)),
         user: text(user, "A user's name")?.to_owned(),
-        domain: if domain.is_empty() {
-            ""
-        } else {
-            text(domain, "A user's domain")?
-        }
-        .to_owned(),
+        domain: if domain.is_empty() { "" } else { text(domain, "A user's domain")? }.to_owned(),
         details: rest[..details].to_vec(),
     })
 }

@@ -319,10 +319,7 @@ mod tests {
 
     #[test]
     fn a_guest_may_change_mouse_bits_0_2_4_and_7() {
-        assert_eq!(
-            MouseFeatures::GUEST_MASK.bits(),
-            1 << 0 | 1 << 2 | 1 << 4 | 1 << 7
-        );
+        assert_eq!(MouseFeatures::GUEST_MASK.bits(), 1 << 0 | 1 << 2 | 1 << 4 | 1 << 7);
         assert_eq!(MouseFeatures::all().bits(), 0x1FF);
     }
 

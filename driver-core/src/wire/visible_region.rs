@@ -12,17 +12,7 @@ const HEAD: usize = 28;
 /// A rectangle in the coordinates of the virtual desktop, pixels (`RTRECT`).
 #[repr(C)]
 #[derive(
-    FromBytes,
-    IntoBytes,
-    KnownLayout,
-    Immutable,
-    Unaligned,
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
+    FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy, Debug, Default, PartialEq, Eq,
 )]
 pub struct Rect {
     /// Left edge.
@@ -41,12 +31,7 @@ impl Rect {
 
     /// A rectangle by its edges, right and bottom exclusive.
     pub fn new(left: i32, top: i32, right: i32, bottom: i32) -> Self {
-        Self {
-            left: left.into(),
-            top: top.into(),
-            right: right.into(),
-            bottom: bottom.into(),
-        }
+        Self { left: left.into(), top: top.into(), right: right.into(), bottom: bottom.into() }
     }
 }
 
@@ -75,16 +60,9 @@ pub fn parse(packet: &[u8]) -> Result<Vec<Rect>, Malformed> {
     let count = word(head, 24) as usize;
     let needed = HEAD.saturating_add(count.saturating_mul(Rect::SIZE));
     if packet.len() != needed {
-        return Err(Malformed::WrongSize {
-            what,
-            needed,
-            found: packet.len(),
-        });
+        return Err(Malformed::WrongSize { what, needed, found: packet.len() });
     }
-    Ok(rects
-        .chunks_exact(Rect::SIZE)
-        .filter_map(|rect| Rect::read_from_bytes(rect).ok())
-        .collect())
+    Ok(rects.chunks_exact(Rect::SIZE).filter_map(|rect| Rect::read_from_bytes(rect).ok()).collect())
 }
 
 #[cfg(test)]
@@ -93,10 +71,7 @@ mod tests {
 
     #[test]
     fn a_region_survives_the_wire() {
-        for rects in [
-            vec![],
-            vec![Rect::new(-5, 0, 100, 200), Rect::new(1, 2, 3, 4)],
-        ] {
+        for rects in [vec![], vec![Rect::new(-5, 0, 100, 200), Rect::new(1, 2, 3, 4)]] {
             let packet = request(&rects).expect("fits");
 
             assert_eq!(packet.len(), 28 + 16 * rects.len());

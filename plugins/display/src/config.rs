@@ -8,10 +8,7 @@ use serde::Deserialize;
 use crate::layout::Size;
 
 /// The largest size that may be configured: X11 measures in 16 bits, of which one is a sign.
-const LARGEST: Size = Size {
-    width: 32_767,
-    height: 32_767,
-};
+const LARGEST: Size = Size { width: 32_767, height: 32_767 };
 
 /// How many displays a host can have.
 const DISPLAYS: usize = 64;
@@ -43,14 +40,8 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Config {
-            minimum: Size {
-                width: 320,
-                height: 200,
-            },
-            maximum: Size {
-                width: 16_384,
-                height: 16_384,
-            },
+            minimum: Size { width: 320, height: 200 },
+            maximum: Size { width: 16_384, height: 16_384 },
             round_width_to: NonZeroU32::MIN,
             outputs: vec!["*".into()],
         }
@@ -63,12 +54,7 @@ impl Config {
     /// # Errors
     /// The text names the field, what was found and what was expected.
     pub fn check(&self) -> Result<(), String> {
-        let Config {
-            minimum,
-            maximum,
-            round_width_to,
-            outputs,
-        } = self;
+        let Config { minimum, maximum, round_width_to, outputs } = self;
         if minimum.is_empty() {
             return Err(wrong("minimum", minimum, "at least 1x1"));
         }
@@ -88,11 +74,7 @@ impl Config {
             return Err(wrong("round-width-to", round_width_to, expected));
         }
         if outputs.is_empty() {
-            return Err(wrong(
-                "outputs",
-                "an empty list",
-                "at least one name, as \"*\"",
-            ));
+            return Err(wrong("outputs", "an empty list", "at least one name, as \"*\""));
         }
         for (index, pattern) in outputs.iter().enumerate() {
             if pattern.is_empty() || pattern.matches('*').count() > 1 {
@@ -123,9 +105,7 @@ fn wrong(field: &str, found: impl std::fmt::Display, expected: impl std::fmt::Di
 /// Whether a name is what the pattern says, in which one `*` stands for any text.
 fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
-        Some((start, end)) => name
-            .strip_prefix(start)
-            .is_some_and(|rest| rest.ends_with(end)),
+        Some((start, end)) => name.strip_prefix(start).is_some_and(|rest| rest.ends_with(end)),
         None => pattern == name,
     }
 }
@@ -139,20 +119,9 @@ mod tests {
     }
 
     fn managed(patterns: &[&str], names: &[&str]) -> Vec<String> {
-        let config = Config {
-            outputs: patterns.iter().map(|p| p.to_string()).collect(),
-            ..config()
-        };
-        let outputs = names.iter().map(|name| Output {
-            name: name.to_string(),
-            area: None,
-            primary: false,
-        });
-        config
-            .managed(outputs.collect())
-            .into_iter()
-            .map(|output| output.name)
-            .collect()
+        let config = Config { outputs: patterns.iter().map(|p| p.to_string()).collect(), ..config() };
+        let outputs = names.iter().map(|name| Output { name: name.to_string(), area: None, primary: false });
+        config.managed(outputs.collect()).into_iter().map(|output| output.name).collect()
     }
 
     #[test]
@@ -164,26 +133,13 @@ mod tests {
     fn an_error_names_the_field_what_was_found_and_what_was_expected() {
         let size = |width, height| Size { width, height };
         let cases = [
+            (Config { minimum: size(0, 200), ..config() }, "`minimum`: found 0x200, expected at least 1x1"),
             (
-                Config {
-                    minimum: size(0, 200),
-                    ..config()
-                },
-                "`minimum`: found 0x200, expected at least 1x1",
-            ),
-            (
-                Config {
-                    maximum: size(40_000, 200),
-                    ..config()
-                },
+                Config { maximum: size(40_000, 200), ..config() },
                 "`maximum`: found 40000x200, expected at most 32767x32767",
             ),
             (
-                Config {
-                    minimum: size(320, 900),
-                    maximum: size(640, 480),
-                    ..config()
-                },
+                Config { minimum: size(320, 900), maximum: size(640, 480), ..config() },
                 "`minimum`: found 320x900, expected at most `maximum`, which is 640x480",
             ),
             (
@@ -197,34 +153,22 @@ mod tests {
                  the widths of `minimum` and `maximum`",
             ),
             (
-                Config {
-                    outputs: vec![],
-                    ..config()
-                },
+                Config { outputs: vec![], ..config() },
                 "`outputs`: found an empty list, expected at least one name, as \"*\"",
             ),
             (
-                Config {
-                    outputs: vec!["*".into(), "".into()],
-                    ..config()
-                },
+                Config { outputs: vec!["*".into(), "".into()], ..config() },
                 "`outputs[1]`: found \"\", expected a name with at most one `*`, \
                  as \"Virtual-1\" or \"DP-*\"",
             ),
             (
-                Config {
-                    outputs: vec!["*-1-*".into()],
-                    ..config()
-                },
+                Config { outputs: vec!["*-1-*".into()], ..config() },
                 "`outputs[0]`: found \"*-1-*\", expected a name with at most one `*`, \
                  as \"Virtual-1\" or \"DP-*\"",
             ),
         ];
         for (config, expected) in cases {
-            assert_eq!(
-                config.check(),
-                Err(format!("Configuration field {expected}"))
-            );
+            assert_eq!(config.check(), Err(format!("Configuration field {expected}")));
         }
     }
 
@@ -232,10 +176,7 @@ mod tests {
     fn outputs_are_managed_in_the_order_of_the_patterns_and_once_each() {
         let names = ["DUMMY0", "Virtual-2", "Virtual-1", "DUMMY1"];
         assert_eq!(managed(&["*"], &names), names);
-        assert_eq!(
-            managed(&["DUMMY1", "V*", "*-1"], &names),
-            ["DUMMY1", "Virtual-2", "Virtual-1"]
-        );
+        assert_eq!(managed(&["DUMMY1", "V*", "*-1"], &names), ["DUMMY1", "Virtual-2", "Virtual-1"]);
         assert_eq!(managed(&["HDMI*"], &names), [""; 0]);
     }
 

@@ -53,10 +53,7 @@ impl From<[u32; 2]> for Size {
 
 impl From<Area> for Size {
     fn from(area: Area) -> Self {
-        Size {
-            width: area.width,
-            height: area.height,
-        }
+        Size { width: area.width, height: area.height }
     }
 }
 
@@ -95,15 +92,7 @@ struct Fitted {
 /// Whether there is anything in this change at all; without that it merely says that there could be
 /// such a display.
 pub fn says_something(change: &Change) -> bool {
-    let Change {
-        id: _,
-        disabled,
-        primary,
-        origin,
-        width,
-        height,
-        bits_per_pixel,
-    } = change;
+    let Change { id: _, disabled, primary, origin, width, height, bits_per_pixel } = change;
     *disabled
         || *primary
         || origin.is_some()
@@ -120,12 +109,7 @@ impl Wanted {
 
     /// Adds what the host wants now; of two changes to one display the later has the last word.
     /// Returns what a person should know: what was refused or ignored, and why.
-    pub fn merge(
-        &mut self,
-        changes: &[Change],
-        outputs: &[Output],
-        config: &Config,
-    ) -> Vec<String> {
+    pub fn merge(&mut self, changes: &[Change], outputs: &[Output], config: &Config) -> Vec<String> {
         let mut remarks = Vec::new();
         let mut strangers = Vec::new();
         for change in changes {
@@ -153,30 +137,16 @@ impl Wanted {
     }
 
     /// Adds one change: all of it, or nothing.
-    fn take(
-        &mut self,
-        id: usize,
-        change: &Change,
-        output: &Output,
-        config: &Config,
-    ) -> Result<(), String> {
+    fn take(&mut self, id: usize, change: &Change, output: &Output, config: &Config) -> Result<(), String> {
         let mut wish = self.wish(id).cloned().unwrap_or_default();
         // Remember what the display shows: it may be switched on again without a size.
-        let shown = output.area.map(|area| Fitted {
-            asked: area.into(),
-            size: area.into(),
-            why: None,
-        });
+        let shown = output.area.map(|area| Fitted { asked: area.into(), size: area.into(), why: None });
         if change.disabled {
             wish.enabled = false;
             wish.size = wish.size.or(shown);
         } else {
             wish.enabled = true;
-            let before = wish
-                .size
-                .as_ref()
-                .or(shown.as_ref())
-                .map(|fitted| fitted.asked);
+            let before = wish.size.as_ref().or(shown.as_ref()).map(|fitted| fitted.asked);
             if let Some(asked) = asked_size(change, before)? {
                 wish.size = Some(fit(asked, config)?);
             }
@@ -242,12 +212,7 @@ impl Wanted {
             });
         }
 
-        let lit = || {
-            places
-                .iter()
-                .filter(|place| place.area.is_some())
-                .map(|place| place.id)
-        };
+        let lit = || places.iter().filter(|place| place.area.is_some()).map(|place| place.id);
         let Some(first) = lit().next() else {
             return Err("no display would be left on".into());
         };
@@ -284,10 +249,7 @@ fn asked_size(change: &Change, before: Option<Size>) -> Result<Option<Size>, Str
     match (width, height) {
         (Some(width), Some(height)) => Ok(Some(Size { width, height })),
         (Some(width), None) => Err(format!("of its size only the width is known, {width}")),
-        (None, height) => Err(format!(
-            "of its size only the height is known, {}",
-            height.unwrap_or(0)
-        )),
+        (None, height) => Err(format!("of its size only the height is known, {}", height.unwrap_or(0))),
     }
 }
 
@@ -297,21 +259,12 @@ fn fit(asked: Size, config: &Config) -> Result<Fitted, String> {
         return Err(format!("{asked} has no area"));
     }
     if asked.exceeds(config.maximum) {
-        return Err(format!(
-            "{asked} is larger than the configured maximum, {}",
-            config.maximum
-        ));
+        return Err(format!("{asked} is larger than the configured maximum, {}", config.maximum));
     }
     let minimum = config.minimum;
-    let raised = Size {
-        width: asked.width.max(minimum.width),
-        height: asked.height.max(minimum.height),
-    };
+    let raised = Size { width: asked.width.max(minimum.width), height: asked.height.max(minimum.height) };
     let step = config.round_width_to;
-    let mut size = Size {
-        width: raised.width / step * step.get(),
-        ..raised
-    };
+    let mut size = Size { width: raised.width / step * step.get(), ..raised };
     if size.width < minimum.width {
         // There is a multiple below the maximum, or the configuration would have been refused.
         size.width += step.get();
@@ -327,11 +280,7 @@ fn fit(asked: Size, config: &Config) -> Result<Fitted, String> {
     if size != raised {
         why += &format!(", width rounded to {step}");
     }
-    Ok(Fitted {
-        asked,
-        size,
-        why: (!why.is_empty()).then_some(why),
-    })
+    Ok(Fitted { asked, size, why: (!why.is_empty()).then_some(why) })
 }
 
 /// How the whole desktop is to look.
@@ -360,11 +309,8 @@ struct Place {
 impl Layout {
     /// The layout in the desktop's words.
     pub fn placements(&self) -> Vec<Placement> {
-        let placement = |place: &Place| Placement {
-            name: place.name.clone(),
-            area: place.area,
-            primary: place.primary,
-        };
+        let placement =
+            |place: &Place| Placement { name: place.name.clone(), area: place.area, primary: place.primary };
         self.places.iter().map(placement).collect()
     }
 
@@ -386,29 +332,13 @@ impl Layout {
 /// As people write it: `HEADLESS0 1280x800+0+0 (asked 1281x800, width rounded to 8), HEADLESS1 off`.
 impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (
-            index,
-            Place {
-                name,
-                area,
-                primary,
-                why,
-                ..
-            },
-        ) in self.places.iter().enumerate()
-        {
+        for (index, Place { name, area, primary, why, .. }) in self.places.iter().enumerate() {
             let separator = if index == 0 { "" } else { ", " };
             let Some(area) = *area else {
                 write!(f, "{separator}{name} off")?;
                 continue;
             };
-            write!(
-                f,
-                "{separator}{name} {}{:+}{:+}",
-                Size::from(area),
-                area.x,
-                area.y
-            )?;
+            write!(f, "{separator}{name} {}{:+}{:+}", Size::from(area), area.x, area.y)?;
             if *primary && self.places.len() > 1 {
                 f.write_str(" primary")?;
             }
@@ -424,12 +354,7 @@ impl fmt::Display for Layout {
 }
 
 fn area_at(Position { x, y }: Position, Size { width, height }: Size) -> Area {
-    Area {
-        x,
-        y,
-        width,
-        height,
-    }
+    Area { x, y, width, height }
 }
 
 /// Says which two displays would cover each other, if any do.
@@ -479,12 +404,7 @@ mod tests {
 
     /// As many outputs, of which the first ones are on, 1024x768 each and side by side.
     fn outputs(count: usize, on: usize) -> Vec<Output> {
-        let area = |x| Area {
-            x,
-            y: 0,
-            width: 1024,
-            height: 768,
-        };
+        let area = |x| Area { x, y: 0, width: 1024, height: 768 };
         let output = |index: usize| Output {
             name: format!("OUT{index}"),
             area: (index < on).then(|| area(1024 * index as i32)),
@@ -507,32 +427,19 @@ mod tests {
     }
 
     fn off(id: u32) -> Change {
-        Change {
-            disabled: true,
-            ..display(id)
-        }
+        Change { disabled: true, ..display(id) }
     }
 
     fn sized(id: u32, width: u32, height: u32) -> Change {
-        Change {
-            width: Some(width),
-            height: Some(height),
-            ..display(id)
-        }
+        Change { width: Some(width), height: Some(height), ..display(id) }
     }
 
     fn at(x: i32, y: i32, change: Change) -> Change {
-        Change {
-            origin: Some(Position { x, y }),
-            ..change
-        }
+        Change { origin: Some(Position { x, y }), ..change }
     }
 
     fn primary(change: Change) -> Change {
-        Change {
-            primary: true,
-            ..change
-        }
+        Change { primary: true, ..change }
     }
 
     /// What the desktop is to look like after the host wanted this, and then that, and what was
@@ -564,17 +471,11 @@ mod tests {
             &outputs(1, 1),
             &[
                 (&[&[sized(0, 1280, 800)]], "OUT0 1280x800+0+0"),
-                (
-                    &[&[sized(0, 1280, 800)], &[sized(0, 1366, 777)]],
-                    "OUT0 1366x777+0+0",
-                ),
+                (&[&[sized(0, 1280, 800)], &[sized(0, 1366, 777)]], "OUT0 1366x777+0+0"),
                 (&[&[sized(0, 16384, 16384)]], "OUT0 16384x16384+0+0"),
             ],
         );
-        check(
-            &outputs(1, 0),
-            &[(&[&[sized(0, 1280, 800)]], "OUT0 1280x800+0+0")],
-        );
+        check(&outputs(1, 0), &[(&[&[sized(0, 1280, 800)]], "OUT0 1280x800+0+0")]);
     }
 
     #[test]
@@ -586,22 +487,13 @@ mod tests {
                     &[&[sized(0, 1366, 777), sized(1, 1024, 768)]],
                     "OUT0 1366x777+0+0 primary, OUT1 1024x768+1366+0",
                 ),
+                (&[&[sized(1, 800, 600)]], "OUT0 1024x768+0+0 primary, OUT1 800x600+1024+0"),
                 (
-                    &[&[sized(1, 800, 600)]],
-                    "OUT0 1024x768+0+0 primary, OUT1 800x600+1024+0",
-                ),
-                (
-                    &[&[
-                        at(0, 768, sized(0, 640, 480)),
-                        at(0, 0, sized(1, 1024, 768)),
-                    ]],
+                    &[&[at(0, 768, sized(0, 640, 480)), at(0, 0, sized(1, 1024, 768))]],
                     "OUT0 640x480+0+768 primary, OUT1 1024x768+0+0",
                 ),
                 (
-                    &[&[
-                        at(0, 0, sized(0, 640, 480)),
-                        at(5000, 40, sized(3, 640, 480)),
-                    ]],
+                    &[&[at(0, 0, sized(0, 640, 480)), at(5000, 40, sized(3, 640, 480))]],
                     "OUT0 640x480+0+0 primary, OUT3 640x480+5000+40",
                 ),
             ],
@@ -644,10 +536,7 @@ mod tests {
         check(
             &outputs(2, 1),
             &[(
-                &[&[
-                    at(0, 0, sized(0, 800, 600)),
-                    at(-640, -100, sized(1, 640, 480)),
-                ]],
+                &[&[at(0, 0, sized(0, 800, 600)), at(-640, -100, sized(1, 640, 480))]],
                 "OUT0 800x600+640+100 primary, OUT1 640x480+0+0",
             )],
         );
@@ -658,15 +547,9 @@ mod tests {
         check(
             &outputs(3, 3),
             &[
+                (&[&[off(1)]], "OUT0 1024x768+0+0 primary, OUT1 off, OUT2 1024x768+1024+0"),
                 (
-                    &[&[off(1)]],
-                    "OUT0 1024x768+0+0 primary, OUT1 off, OUT2 1024x768+1024+0",
-                ),
-                (
-                    &[&[Change {
-                        disabled: true,
-                        ..sized(0, 0, 0)
-                    }]],
+                    &[&[Change { disabled: true, ..sized(0, 0, 0) }]],
                     "OUT0 off, OUT1 1024x768+0+0 primary, OUT2 1024x768+1024+0",
                 ),
             ],
@@ -683,14 +566,7 @@ mod tests {
                     "OUT0 1024x768+0+0 primary, OUT1 800x600+1024+0",
                 ),
                 (
-                    &[
-                        &[sized(1, 800, 600)],
-                        &[off(1)],
-                        &[Change {
-                            height: Some(480),
-                            ..display(1)
-                        }],
-                    ],
+                    &[&[sized(1, 800, 600)], &[off(1)], &[Change { height: Some(480), ..display(1) }]],
                     "OUT0 1024x768+0+0 primary, OUT1 800x480+1024+0",
                 ),
             ],
@@ -713,10 +589,7 @@ mod tests {
             &[
                 (&[&[off(0), off(1)]], refusal),
                 (&[&[off(0)], &[off(1)]], refusal),
-                (
-                    &[&[off(0), off(1)], &[display(1)]],
-                    "OUT0 off, OUT1 1024x768+0+0 primary",
-                ),
+                (&[&[off(0), off(1)], &[display(1)]], "OUT0 off, OUT1 1024x768+0+0 primary"),
             ],
         );
         check(&outputs(2, 1), &[(&[&[off(0)]], refusal)]);
@@ -728,56 +601,23 @@ mod tests {
             &outputs(2, 1),
             &[
                 (&[&[display(0)]], "OUT0 1024x768+0+0"),
-                (
-                    &[&[Change {
-                        width: Some(1280),
-                        ..display(0)
-                    }]],
-                    "OUT0 1280x768+0+0",
-                ),
-                (
-                    &[
-                        &[sized(0, 800, 600)],
-                        &[Change {
-                            height: Some(480),
-                            ..display(0)
-                        }],
-                    ],
-                    "OUT0 800x480+0+0",
-                ),
-                (
-                    &[&[Change {
-                        bits_per_pixel: Some(16),
-                        ..display(0)
-                    }]],
-                    "OUT0 1024x768+0+0",
-                ),
+                (&[&[Change { width: Some(1280), ..display(0) }]], "OUT0 1280x768+0+0"),
+                (&[&[sized(0, 800, 600)], &[Change { height: Some(480), ..display(0) }]], "OUT0 800x480+0+0"),
+                (&[&[Change { bits_per_pixel: Some(16), ..display(0) }]], "OUT0 1024x768+0+0"),
                 (&[&[at(30, 40, display(0))]], "OUT0 1024x768+30+40"),
-                (
-                    &[&[at(30, 40, display(0))], &[sized(0, 800, 600)]],
-                    "OUT0 800x600+30+40",
-                ),
+                (&[&[at(30, 40, display(0))], &[sized(0, 800, 600)]], "OUT0 800x600+30+40"),
             ],
         );
     }
 
     #[test]
     fn a_display_that_is_off_and_was_never_given_a_size_stays_as_it_is() {
-        check(
-            &outputs(2, 1),
-            &[(&[&[primary(at(9, 9, display(1)))]], "OUT0 1024x768+0+0")],
-        );
+        check(&outputs(2, 1), &[(&[&[primary(at(9, 9, display(1)))]], "OUT0 1024x768+0+0")]);
 
-        let half = Change {
-            height: Some(480),
-            ..display(1)
-        };
+        let half = Change { height: Some(480), ..display(1) };
         let (layout, remarks) = after(&outputs(2, 1), &[&[half]], &Config::default());
         assert_eq!(layout, "OUT0 1024x768+0+0");
-        assert_eq!(
-            remarks,
-            ["Display 1 (OUT1) stays as it is: of its size only the height is known, 480"]
-        );
+        assert_eq!(remarks, ["Display 1 (OUT1) stays as it is: of its size only the height is known, 480"]);
     }
 
     #[test]
@@ -786,10 +626,7 @@ mod tests {
             &outputs(3, 3),
             &[
                 (
-                    &[
-                        &[primary(display(1)), primary(display(2))],
-                        &[sized(0, 800, 600)],
-                    ],
+                    &[&[primary(display(1)), primary(display(2))], &[sized(0, 800, 600)]],
                     "OUT0 800x600+0+0, OUT1 1024x768+800+0, OUT2 1024x768+1824+0 primary",
                 ),
                 (
@@ -809,10 +646,7 @@ mod tests {
         check(
             &outputs(1, 1),
             &[
-                (
-                    &[&[sized(0, 800, 600), sized(0, 640, 480)]],
-                    "OUT0 640x480+0+0",
-                ),
+                (&[&[sized(0, 800, 600), sized(0, 640, 480)]], "OUT0 640x480+0+0"),
                 (&[&[off(0), sized(0, 640, 480)]], "OUT0 640x480+0+0"),
             ],
         );
@@ -824,19 +658,10 @@ mod tests {
         let cases = [
             (sized(0, 0, 600), "0x600 has no area".into()),
             (sized(0, 0, 0), "0x0 has no area".into()),
-            (
-                Change {
-                    height: Some(0),
-                    ..display(0)
-                },
-                "800x0 has no area".into(),
-            ),
+            (Change { height: Some(0), ..display(0) }, "800x0 has no area".into()),
             (sized(0, 65536, 32768), format!("65536x32768 {maximum}")),
             (sized(0, 16385, 600), format!("16385x600 {maximum}")),
-            (
-                primary(sized(0, u32::MAX, u32::MAX)),
-                format!("4294967295x4294967295 {maximum}"),
-            ),
+            (primary(sized(0, u32::MAX, u32::MAX)), format!("4294967295x4294967295 {maximum}")),
             (
                 at(i32::MIN, 7, sized(0, 640, 480)),
                 "the origin -2147483648+7 is further than 1048576 pixels away".into(),
@@ -847,16 +672,11 @@ mod tests {
             ),
         ];
         for (absurd, reason) in cases {
-            let requests: [&[Change]; 2] = [
-                &[primary(sized(1, 800, 600)), sized(0, 800, 600)],
-                &[absurd, sized(1, 640, 480)],
-            ];
+            let requests: [&[Change]; 2] =
+                [&[primary(sized(1, 800, 600)), sized(0, 800, 600)], &[absurd, sized(1, 640, 480)]];
             let (layout, remarks) = after(&outputs(2, 1), &requests, &Config::default());
             assert_eq!(layout, "OUT0 800x600+0+0, OUT1 640x480+800+0 primary");
-            assert_eq!(
-                remarks,
-                [format!("Display 0 (OUT0) stays as it is: {reason}")]
-            );
+            assert_eq!(remarks, [format!("Display 0 (OUT0) stays as it is: {reason}")]);
         }
     }
 
@@ -871,45 +691,23 @@ mod tests {
     #[test]
     fn sizes_are_fitted_to_the_configuration_and_the_log_says_how() {
         let config = Config {
-            minimum: Size {
-                width: 321,
-                height: 200,
-            },
+            minimum: Size { width: 321, height: 200 },
             round_width_to: NonZeroU32::new(8).unwrap(),
             ..Config::default()
         };
         let cases = [
             ((1280, 800), "1280x800+0+0"),
-            (
-                (1281, 800),
-                "1280x800+0+0 (asked 1281x800, width rounded to 8)",
-            ),
-            (
-                (1287, 801),
-                "1280x801+0+0 (asked 1287x801, width rounded to 8)",
-            ),
-            (
-                (640, 1),
-                "640x200+0+0 (asked 640x1, raised to the minimum of 321x200)",
-            ),
-            (
-                (1, 1),
-                "328x200+0+0 (asked 1x1, raised to the minimum of 321x200, width rounded to 8)",
-            ),
-            (
-                (16383, 200),
-                "16376x200+0+0 (asked 16383x200, width rounded to 8)",
-            ),
+            ((1281, 800), "1280x800+0+0 (asked 1281x800, width rounded to 8)"),
+            ((1287, 801), "1280x801+0+0 (asked 1287x801, width rounded to 8)"),
+            ((640, 1), "640x200+0+0 (asked 640x1, raised to the minimum of 321x200)"),
+            ((1, 1), "328x200+0+0 (asked 1x1, raised to the minimum of 321x200, width rounded to 8)"),
+            ((16383, 200), "16376x200+0+0 (asked 16383x200, width rounded to 8)"),
         ];
         for ((width, height), expected) in cases {
             let (layout, _) = after(&outputs(1, 1), &[&[sized(0, width, height)]], &config);
             assert_eq!(layout, format!("OUT0 {expected}"));
         }
-        let (layout, _) = after(
-            &outputs(1, 1),
-            &[&[sized(0, 1281, 801)]],
-            &Config::default(),
-        );
+        let (layout, _) = after(&outputs(1, 1), &[&[sized(0, 1281, 801)]], &Config::default());
         assert_eq!(layout, "OUT0 1281x801+0+0");
     }
 
@@ -919,41 +717,24 @@ mod tests {
         let (layout, remarks) = after(&outputs(16, 1), &[&changes], &Config::default());
         assert_eq!(layout.split(", ").count(), 16);
         assert!(layout.ends_with("OUT15 640x480+9600+0"), "{layout}");
-        let [remark] = remarks.as_slice() else {
-            panic!("{remarks:?}")
-        };
+        let [remark] = remarks.as_slice() else { panic!("{remarks:?}") };
         assert!(remark.starts_with("Ignored, with only 16 outputs to show them: display 16, 17,"));
         assert!(remark.ends_with(", 62, 63"));
     }
 
     #[test]
     fn a_display_number_beyond_all_bounds_is_ignored() {
-        let (layout, remarks) = after(
-            &outputs(1, 1),
-            &[&[off(u32::MAX), display(0)]],
-            &Config::default(),
-        );
+        let (layout, remarks) = after(&outputs(1, 1), &[&[off(u32::MAX), display(0)]], &Config::default());
         assert_eq!(layout, "OUT0 1024x768+0+0");
-        assert_eq!(
-            remarks,
-            ["Ignored, with only 1 outputs to show them: display 4294967295"]
-        );
+        assert_eq!(remarks, ["Ignored, with only 1 outputs to show them: display 4294967295"]);
     }
 
     #[test]
     fn zero_displays_and_zero_outputs_change_nothing() {
         let mut wanted = Wanted::default();
-        assert_eq!(
-            wanted.merge(&[], &outputs(1, 1), &Config::default()),
-            [""; 0]
-        );
+        assert_eq!(wanted.merge(&[], &outputs(1, 1), &Config::default()), [""; 0]);
         assert!(wanted.is_empty());
-        assert_eq!(
-            wanted
-                .merge(&[sized(0, 1, 1)], &[], &Config::default())
-                .len(),
-            1
-        );
+        assert_eq!(wanted.merge(&[sized(0, 1, 1)], &[], &Config::default()).len(), 1);
         assert!(wanted.is_empty());
         assert!(wanted.arrange(&[]).is_err());
     }
@@ -961,33 +742,15 @@ mod tests {
     #[test]
     fn positions_are_by_display_number_and_as_the_desktop_has_them() {
         let mut wanted = Wanted::default();
-        wanted.merge(
-            &[sized(2, 800, 600), off(1), sized(4, 1, 1)],
-            &outputs(6, 2),
-            &Config::default(),
-        );
+        wanted.merge(&[sized(2, 800, 600), off(1), sized(4, 1, 1)], &outputs(6, 2), &Config::default());
         let layout = wanted.arrange(&outputs(6, 2)).unwrap();
 
         let mut shown = outputs(6, 3);
-        shown[0].area = Some(Area {
-            x: 7,
-            y: 8,
-            width: 640,
-            height: 480,
-        });
+        shown[0].area = Some(Area { x: 7, y: 8, width: 640, height: 480 });
         let positions = layout.positions(&shown);
 
         let position = |x, y| Some(Position { x, y });
-        assert_eq!(
-            positions,
-            [
-                position(7, 8),
-                position(1024, 0),
-                position(2048, 0),
-                None,
-                None
-            ]
-        );
+        assert_eq!(positions, [position(7, 8), position(1024, 0), position(2048, 0), None, None]);
         assert_eq!(layout.positions(&[]), [None; 5]);
     }
 
@@ -997,13 +760,7 @@ mod tests {
         assert!(says_something(&off(3)));
         assert!(says_something(&primary(display(3))));
         assert!(says_something(&at(0, 0, display(3))));
-        assert!(says_something(&Change {
-            width: Some(0),
-            ..display(3)
-        }));
-        assert!(says_something(&Change {
-            bits_per_pixel: Some(32),
-            ..display(3)
-        }));
+        assert!(says_something(&Change { width: Some(0), ..display(3) }));
+        assert!(says_something(&Change { bits_per_pixel: Some(32), ..display(3) }));
     }
 }

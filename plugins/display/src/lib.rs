@@ -15,9 +15,7 @@ pub mod layout;
 use bellhop_plugin::display::{self, Change};
 use bellhop_plugin::guest::{self, Facility, Status};
 use bellhop_plugin::outputs::{self, Output};
-use bellhop_plugin::{
-    Capabilities, Error, Events, Plugin, Subscription, debug, error, info, plugin, warn,
-};
+use bellhop_plugin::{Capabilities, Error, Events, Plugin, Subscription, debug, error, info, plugin, warn};
 
 use config::Config;
 use layout::{Layout, Wanted};
@@ -47,12 +45,7 @@ impl Plugin for Display {
 
     fn start(config: Config) -> Result<(Self, Subscription), String> {
         config.check()?;
-        let mut plugin = Display {
-            config,
-            wanted: Wanted::default(),
-            caught_up: false,
-            owed: false,
-        };
+        let mut plugin = Display { config, wanted: Wanted::default(), caught_up: false, owed: false };
 
         // A desktop may start after the agent, so that none is there yet is no reason to give up:
         // everything is asked again when the host rings.

@@ -67,10 +67,7 @@ mod tests {
     #[test]
     fn an_error_reads_as_a_sentence_with_its_number() {
         let error = Error::Host((-12, "VERR_NOT_IMPLEMENTED".into()));
-        assert_eq!(
-            String::from(error),
-            "The host refused: VERR_NOT_IMPLEMENTED (-12)"
-        );
+        assert_eq!(String::from(error), "The host refused: VERR_NOT_IMPLEMENTED (-12)");
     }
 
     #[test]

@@ -20,33 +20,18 @@ impl<P: Plugin> Slot<P> {
         #[cfg(target_arch = "wasm32")]
         std::panic::set_hook(Box::new(|panic| crate::error!("{panic}")));
 
-        let mut slot = self
-            .0
-            .try_borrow_mut()
-            .map_err(|_| "Called from within itself")?;
+        let mut slot = self.0.try_borrow_mut().map_err(|_| "Called from within itself")?;
         if slot.is_some() {
             return Err("Already started".into());
         }
-        let (
-            plugin,
-            Subscription {
-                events,
-                capabilities,
-            },
-        ) = P::start(config::parse(config)?)?;
+        let (plugin, Subscription { events, capabilities }) = P::start(config::parse(config)?)?;
         *slot = Some(plugin);
-        Ok(lifecycle::Subscription {
-            events: events.bits(),
-            capabilities: capabilities.bits(),
-        })
+        Ok(lifecycle::Subscription { events: events.bits(), capabilities: capabilities.bits() })
     }
 
     /// Hands over events; bits without a name here are from a newer host, and dropped.
     pub fn on_host_events(&self, events: u32) -> Result<(), String> {
-        let mut slot = self
-            .0
-            .try_borrow_mut()
-            .map_err(|_| "Called from within itself")?;
+        let mut slot = self.0.try_borrow_mut().map_err(|_| "Called from within itself")?;
         let plugin = slot.as_mut().ok_or("Called before it was started")?;
         plugin.on_host_events(Events::from_bits_truncate(events))
     }

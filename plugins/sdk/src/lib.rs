@@ -47,7 +47,6 @@
 mod config;
 mod error;
 pub mod guest;
-mod json;
 pub mod log;
 mod sets;
 

@@ -81,16 +81,10 @@ impl Error {
     }
 
     /// A program could not be started: it is missing, or something else is wrong.
-    pub(crate) fn spawn(
-        program: &'static str,
-        package: &'static str,
-    ) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn spawn(program: &'static str, package: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |source| match source.kind() {
             std::io::ErrorKind::NotFound => Missing::Program { program, package }.into(),
-            _ => Self::Io {
-                what: format!("start {program}"),
-                source,
-            },
+            _ => Self::Io { what: format!("start {program}"), source },
         }
     }
 }

@@ -47,12 +47,7 @@ impl Seen {
     #[must_use]
     pub fn on(&self) -> Vec<String> {
         let line = |output: &SeenOutput| {
-            let Geometry {
-                width,
-                height,
-                x,
-                y,
-            } = output.geometry?;
+            let Geometry { width, height, x, y } = output.geometry?;
             let primary = if output.primary { " primary" } else { "" };
             Some(format!("{} {width}x{height}+{x}+{y}{primary}", output.name))
         };
@@ -98,27 +93,16 @@ fn succeeded(program: &'static str, display: &str, output: Output) -> Result<Str
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(Error::Look {
-        program,
-        display: display.into(),
-        said,
-    })
+    Err(Error::Look { program, display: display.into(), said })
 }
 
 fn parse(raw: &str) -> Option<Seen> {
-    let (_, size) = raw
-        .lines()
-        .find(|line| line.starts_with("Screen "))?
-        .split_once("current ")?;
+    let (_, size) = raw.lines().find(|line| line.starts_with("Screen "))?.split_once("current ")?;
     let (width, rest) = size.split_once(" x ")?;
     let (height, _) = rest.split_once(',')?;
     let screen = (width.parse().ok()?, height.parse().ok()?);
     let outputs = raw.lines().filter_map(parse_output).collect();
-    Some(Seen {
-        screen,
-        outputs,
-        raw: raw.to_owned(),
-    })
+    Some(Seen { screen, outputs, raw: raw.to_owned() })
 }
 
 /// `DUMMY0 connected primary 1366x777+0+0 (normal …) 0mm x 0mm`
@@ -133,12 +117,7 @@ fn parse_output(line: &str) -> Option<SeenOutput> {
     let rest: Vec<&str> = words.take_while(|word| !word.starts_with('(')).collect();
     let primary = rest.contains(&"primary");
     let geometry = rest.iter().find_map(|word| parse_geometry(word));
-    Some(SeenOutput {
-        name,
-        connected,
-        geometry,
-        primary,
-    })
+    Some(SeenOutput { name, connected, geometry, primary })
 }
 
 /// `1366x777+1024+0`
@@ -148,12 +127,7 @@ fn parse_geometry(word: &str) -> Option<Geometry> {
     let height = parts.next()?.parse().ok()?;
     let x = parts.next()?.parse().ok()?;
     let y = parts.next()?.parse().ok()?;
-    Some(Geometry {
-        width,
-        height,
-        x,
-        y,
-    })
+    Some(Geometry { width, height, x, y })
 }
 
 #[cfg(test)]
@@ -173,10 +147,7 @@ mod tests {
         let seen = parse(raw).expect("a screen");
 
         assert_eq!(seen.screen, (2390, 777));
-        assert_eq!(
-            seen.on(),
-            ["DUMMY0 1366x777+0+0 primary", "DUMMY1 1024x768+1366+0"]
-        );
+        assert_eq!(seen.on(), ["DUMMY0 1366x777+0+0 primary", "DUMMY1 1024x768+1366+0"]);
         assert_eq!(seen.outputs.len(), 3);
         assert!(!seen.outputs[2].connected);
     }

@@ -115,14 +115,7 @@ impl XServer {
         let file = folder.path().join("cookies");
         fs::write(&file, cookie()).map_err(Error::io("write the X server's cookie"))?;
         let arguments = vec!["-auth".into(), file.display().to_string()];
-        Self::start(
-            folder,
-            Recipe {
-                program: "Xvfb",
-                package: "xvfb",
-                arguments,
-            },
-        )
+        Self::start(folder, Recipe { program: "Xvfb", package: "xvfb", arguments })
     }
 
     /// Its display, as `:7`.
@@ -187,15 +180,9 @@ impl XServer {
             match launch(&recipe, folder.path(), &display) {
                 Ok(process) => {
                     let process = Some(process);
-                    return Ok(Self {
-                        process,
-                        display,
-                        recipe,
-                        folder,
-                    });
+                    return Ok(Self { process, display, recipe, folder });
                 }
-                Err(Error::NotReady { said, .. })
-                    if said.contains(DISPLAY_TAKEN) && tries < TRIES => {}
+                Err(Error::NotReady { said, .. }) if said.contains(DISPLAY_TAKEN) && tries < TRIES => {}
                 Err(error) => return Err(error),
             }
         }
@@ -223,8 +210,7 @@ fn folder() -> Result<tempfile::TempDir, Error> {
 /// Starts a server and waits until it is ready.
 fn launch(recipe: &Recipe, folder: &Path, display: &str) -> Result<Guarded, Error> {
     // Anew each time, so that the reason for a failure is not an earlier one's.
-    let said =
-        fs::File::create(said_path(folder)).map_err(Error::io("open the X server's output"))?;
+    let said = fs::File::create(said_path(folder)).map_err(Error::io("open the X server's output"))?;
     let mut command = Command::new(recipe.program);
     command
         .args([display, "-displayfd", "1", "-noreset", "-nolisten", "tcp"])
@@ -239,11 +225,7 @@ fn launch(recipe: &Recipe, folder: &Path, display: &str) -> Result<Guarded, Erro
         Err(why) => {
             drop(process);
             let said = last_lines(&log(folder));
-            Err(Error::NotReady {
-                program: recipe.program,
-                why,
-                said,
-            })
+            Err(Error::NotReady { program: recipe.program, why, said })
         }
     }
 }
@@ -286,10 +268,7 @@ fn cookie() -> Vec<u8> {
 
 /// Where a display's clients connect.
 fn socket(display: &str) -> PathBuf {
-    PathBuf::from(format!(
-        "/tmp/.X11-unix/X{}",
-        display.trim_start_matches(':')
-    ))
+    PathBuf::from(format!("/tmp/.X11-unix/X{}", display.trim_start_matches(':')))
 }
 
 /// Removes what only a server that ended in peace removes itself.
@@ -303,11 +282,7 @@ fn dummy_error(error: Error) -> Error {
         return error;
     };
     if said.contains("Failed to load module \"dummy\"") || said.contains("No drivers available") {
-        Missing::Driver {
-            driver: "dummy",
-            package: "xserver-xorg-video-dummy",
-        }
-        .into()
+        Missing::Driver { driver: "dummy", package: "xserver-xorg-video-dummy" }.into()
     } else if !nix::unistd::geteuid().is_root() {
         Missing::Root { said: said.clone() }.into()
     } else {

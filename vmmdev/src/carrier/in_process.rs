@@ -30,11 +30,7 @@ impl InProcess {
     /// A bus to the device of this host.
     pub fn new(host: &Host) -> Self {
         let memory = Memory(vec![0; MEMORY_LEN as usize]);
-        Self {
-            host: host.clone(),
-            memory: Mutex::new(memory),
-            closed: AtomicBool::new(false),
-        }
+        Self { host: host.clone(), memory: Mutex::new(memory), closed: AtomicBool::new(false) }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -45,8 +41,7 @@ impl InProcess {
 impl Bus for InProcess {
     fn write_port(&self, offset: u16, value: u32) -> Result<(), BusFault> {
         check(u32::from(offset), wire::PORT_LEN)?;
-        self.host
-            .with_device(|device| device.port_write(offset, value, &mut *self.memory()));
+        self.host.with_device(|device| device.port_write(offset, value, &mut *self.memory()));
         Ok(())
     }
 
@@ -58,8 +53,7 @@ impl Bus for InProcess {
     fn read_memory(&self, offset: u32) -> Result<u32, BusFault> {
         check(offset, wire::MEMORY_LEN)?;
         let mut word = [0; 4];
-        self.host
-            .with_device(|device| device.memory_read(offset, &mut word));
+        self.host.with_device(|device| device.memory_read(offset, &mut word));
         Ok(u32::from_le_bytes(word))
     }
 
@@ -70,9 +64,7 @@ impl Bus for InProcess {
     fn wait_interrupt(&self, timeout: Option<Duration>) -> Interrupt {
         // A time-out beyond what the clock can hold is none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let line_up = self
-            .host
-            .wait_line(deadline, || self.closed.load(Ordering::Acquire));
+        let line_up = self.host.wait_line(deadline, || self.closed.load(Ordering::Acquire));
         match line_up {
             _ if self.closed.load(Ordering::Acquire) => Interrupt::Closed,
             true => Interrupt::Raised,
@@ -90,25 +82,17 @@ impl Bus for InProcess {
     }
 
     fn dma_write(&self, address: u32, bytes: &[u8]) -> Result<(), BusFault> {
-        self.memory()
-            .write(address.into(), bytes)
-            .map_err(|_| BusFault)
+        self.memory().write(address.into(), bytes).map_err(|_| BusFault)
     }
 
     fn dma_read(&self, address: u32, bytes: &mut [u8]) -> Result<(), BusFault> {
-        self.memory()
-            .read(address.into(), bytes)
-            .map_err(|_| BusFault)
+        self.memory().read(address.into(), bytes).map_err(|_| BusFault)
     }
 }
 
 /// Whether 32 bits at `offset` lie inside a bar.
 fn check(offset: u32, len: u32) -> Result<(), BusFault> {
-    if offset <= len - 4 {
-        Ok(())
-    } else {
-        Err(BusFault)
-    }
+    if offset <= len - 4 { Ok(()) } else { Err(BusFault) }
 }
 
 /// The guest's memory, beginning at [`MEMORY_BASE`].
@@ -117,13 +101,9 @@ struct Memory(Vec<u8>);
 
 impl Memory {
     fn range(&self, address: u64, len: usize) -> Result<std::ops::Range<usize>, MemoryFault> {
-        let start = address
-            .checked_sub(MEMORY_BASE.into())
-            .and_then(|at| usize::try_from(at).ok());
+        let start = address.checked_sub(MEMORY_BASE.into()).and_then(|at| usize::try_from(at).ok());
         let range = start.and_then(|start| Some(start..start.checked_add(len)?));
-        range
-            .filter(|range| range.end <= self.0.len())
-            .ok_or(MemoryFault { address, len })
+        range.filter(|range| range.end <= self.0.len()).ok_or(MemoryFault { address, len })
     }
 }
 

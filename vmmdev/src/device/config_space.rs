@@ -43,11 +43,7 @@ impl ConfigSpace {
     }
 
     pub(super) fn write(&mut self, offset: u32, bytes: &[u8]) {
-        let places = self
-            .bytes
-            .iter_mut()
-            .zip(&self.writable)
-            .skip(offset as usize);
+        let places = self.bytes.iter_mut().zip(&self.writable).skip(offset as usize);
         for ((byte, writable), new) in places.zip(bytes) {
             *byte = (*byte & !writable) | (new & writable);
         }

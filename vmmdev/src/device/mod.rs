@@ -102,9 +102,7 @@ impl Device {
             Ok(None)
         } else if size > MAX_REQUEST_SIZE {
             let status = Status::NOT_SUPPORTED;
-            memory
-                .write(address + RC_OFFSET, &status.0.to_le_bytes())
-                .map(|()| Some(status))
+            memory.write(address + RC_OFFSET, &status.0.to_le_bytes()).map(|()| Some(status))
         } else {
             self.answer(address, kind, size, memory)
         };
@@ -140,15 +138,11 @@ impl Device {
                 Some(None) => return Ok(None),
                 Some(Some(status)) => status,
                 None => {
-                    let status =
-                        requests::dispatch(&mut self.state, kind, &mut packet, address, memory);
+                    let status = requests::dispatch(&mut self.state, kind, &mut packet, address, memory);
                     fault.map_or(status, |fault| fault.after(&mut packet, status))
                 }
             };
-            if let Some(rc) = packet
-                .get_mut(RC_OFFSET as usize..)
-                .and_then(<[u8]>::first_chunk_mut)
-            {
+            if let Some(rc) = packet.get_mut(RC_OFFSET as usize..).and_then(<[u8]>::first_chunk_mut) {
                 *rc = status.0.to_le_bytes();
             }
             memory.write(address, &packet).map(|()| Some(status))

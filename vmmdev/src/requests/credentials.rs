@@ -13,11 +13,7 @@ pub(super) fn query(state: &mut State, request: &mut QueryCredentials) -> Status
     }
     if asked.contains(CredentialsFlags::READ) {
         fill(request, state.credentials.as_ref());
-        if state
-            .credentials
-            .as_ref()
-            .is_some_and(|credentials| !credentials.local_logon)
-        {
+        if state.credentials.as_ref().is_some_and(|credentials| !credentials.local_logon) {
             answer |= CredentialsFlags::NO_LOCAL_LOGON;
         }
     }
@@ -37,15 +33,9 @@ pub(super) fn query(state: &mut State, request: &mut QueryCredentials) -> Status
 /// Denial wins over approval, and approval over no judgement.
 pub(super) fn judge(state: &mut State, request: &mut ReportCredentialsJudgement) -> Status {
     let flags = CredentialsFlags::from_bits_retain(request.flags.get());
-    let by_weight = [
-        CredentialsFlags::JUDGE_DENY,
-        CredentialsFlags::JUDGE_OK,
-        CredentialsFlags::JUDGE_NO_JUDGEMENT,
-    ];
-    match by_weight
-        .into_iter()
-        .find(|judgement| flags.contains(*judgement))
-    {
+    let by_weight =
+        [CredentialsFlags::JUDGE_DENY, CredentialsFlags::JUDGE_OK, CredentialsFlags::JUDGE_NO_JUDGEMENT];
+    match by_weight.into_iter().find(|judgement| flags.contains(*judgement)) {
         Some(judgement) => {
             state.guest.judgement = Some(judgement);
             Status::SUCCESS
@@ -57,17 +47,9 @@ pub(super) fn judge(state: &mut State, request: &mut ReportCredentialsJudgement)
 /// Puts credentials, or nothing at all, into the request's strings.
 fn fill(request: &mut QueryCredentials, credentials: Option<&Credentials>) {
     let texts = credentials.map_or(["", "", ""], |credentials| {
-        [
-            &*credentials.user,
-            &*credentials.password,
-            &*credentials.domain,
-        ]
+        [&*credentials.user, &*credentials.password, &*credentials.domain]
     });
-    let fields = [
-        &mut request.user,
-        &mut request.password,
-        &mut request.domain,
-    ];
+    let fields = [&mut request.user, &mut request.password, &mut request.domain];
     for (field, text) in fields.into_iter().zip(texts) {
         field.fill(0);
         // One byte is left for the terminating zero.

@@ -2,9 +2,9 @@
 
 use driver_core::wire::{
     DisplayDef, DisplayFlags, Events, GetDisplayChangeRequest, GetDisplayChangeRequest2,
-    GetDisplayChangeRequestEx, GetHeightReduction, GetSeamlessChangeRequest, MAX_DISPLAYS,
-    SeamlessMode, Status, VideoAccelEnable, VideoAccelFlush, VideoModeSupported,
-    VideoModeSupported2, display, visible_region,
+    GetDisplayChangeRequestEx, GetHeightReduction, GetSeamlessChangeRequest, MAX_DISPLAYS, SeamlessMode,
+    Status, VideoAccelEnable, VideoAccelFlush, VideoModeSupported, VideoModeSupported2, display,
+    visible_region,
 };
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::U32;
@@ -24,11 +24,7 @@ fn acknowledges(acknowledge: U32) -> bool {
 
 /// A value, or 0 ("as it is") when its flag does not say that it counts.
 fn counted(display: &DisplayDef, flag: DisplayFlags, value: U32) -> U32 {
-    if display.display_flags().contains(flag) {
-        value
-    } else {
-        0.into()
-    }
+    if display.display_flags().contains(flag) { value } else { 0.into() }
 }
 
 pub(super) fn get_change(state: &mut State, request: &mut GetDisplayChangeRequest) -> Status {
@@ -77,9 +73,7 @@ pub(super) fn get_change_multi(state: &mut State, packet: &mut [u8]) -> Status {
         return Status::INVALID_PARAMETER;
     };
     let word = |place: usize| {
-        head.get(place..)
-            .and_then(<[u8]>::first_chunk)
-            .map_or(0, |word| u32::from_le_bytes(*word))
+        head.get(place..).and_then(<[u8]>::first_chunk).map_or(0, |word| u32::from_le_bytes(*word))
     };
     let (acknowledge, capacity) = (word(24), word(28));
     if !(1..=MAX_DISPLAYS).contains(&capacity) {
@@ -152,15 +146,8 @@ pub(super) fn set_visible_region(state: &mut State, packet: &mut [u8]) -> Status
     Status::SUCCESS
 }
 
-pub(super) fn get_seamless_change(
-    state: &mut State,
-    request: &mut GetSeamlessChangeRequest,
-) -> Status {
-    let mode = if state.seamless.wanted {
-        SeamlessMode::VISIBLE_REGION
-    } else {
-        SeamlessMode::DISABLED
-    };
+pub(super) fn get_seamless_change(state: &mut State, request: &mut GetSeamlessChangeRequest) -> Status {
+    let mode = if state.seamless.wanted { SeamlessMode::VISIBLE_REGION } else { SeamlessMode::DISABLED };
     request.mode = mode.0.into();
     if request.acknowledge.get() == Events::SEAMLESS_MODE_CHANGE.bits() {
         state.seamless.acknowledge();

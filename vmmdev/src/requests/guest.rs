@@ -2,13 +2,11 @@
 
 use driver_core::wire::{
     Capabilities, CtlGuestFilterMask, Events, Facility, FacilityStatus, GetStatisticsChangeRequest,
-    INTERFACE_VERSION, ReportGuestCapabilities, ReportGuestInfo, ReportGuestInfo2,
-    ReportGuestStats, ReportGuestStatus, SetGuestCapabilities, Status, user_state,
+    INTERFACE_VERSION, ReportGuestCapabilities, ReportGuestInfo, ReportGuestInfo2, ReportGuestStats,
+    ReportGuestStatus, SetGuestCapabilities, Status, user_state,
 };
 
-use crate::report::{
-    Additions, FacilityReport, GuestInfo, MAX_CPUS, MAX_USERS, Statistics, UserReport,
-};
+use crate::report::{Additions, FacilityReport, GuestInfo, MAX_CPUS, MAX_USERS, Statistics, UserReport};
 use crate::state::State;
 
 pub(super) fn report_info(state: &mut State, request: &mut ReportGuestInfo) -> Status {
@@ -17,19 +15,12 @@ pub(super) fn report_info(state: &mut State, request: &mut ReportGuestInfo) -> S
     if version >> 16 != INTERFACE_VERSION >> 16 || version > INTERFACE_VERSION {
         return Status::VERSION_MISMATCH;
     }
-    state.guest.info = Some(GuestInfo {
-        interface_version: version,
-        os_type: request.os_type.get(),
-    });
+    state.guest.info = Some(GuestInfo { interface_version: version, os_type: request.os_type.get() });
     Status::SUCCESS
 }
 
 pub(super) fn report_info_2(state: &mut State, request: &mut ReportGuestInfo2) -> Status {
-    let version = (
-        request.major.get(),
-        request.minor.get(),
-        request.build.get(),
-    );
+    let version = (request.major.get(), request.minor.get(), request.build.get());
     let end = request.name.iter().position(|byte| *byte == 0);
     let name = end.and_then(|end| std::str::from_utf8(&request.name[..end]).ok());
     let Some(name) = name.filter(|name| names_version(name, version)) else {
@@ -78,22 +69,13 @@ pub(super) fn report_user_state(state: &mut State, packet: &mut [u8]) -> Status 
     if report.user.is_empty() {
         return Status::INVALID_PARAMETER;
     }
-    let name = if report.domain.is_empty() {
-        report.user
-    } else {
-        format!("{}@{}", report.user, report.domain)
-    };
+    let name =
+        if report.domain.is_empty() { report.user } else { format!("{}@{}", report.user, report.domain) };
     let users = &mut state.guest.users;
     if users.len() >= MAX_USERS && !users.contains_key(&name) {
         return Status::OUT_OF_RESOURCES;
     }
-    users.insert(
-        name,
-        UserReport {
-            state: report.state,
-            details: report.details,
-        },
-    );
+    users.insert(name, UserReport { state: report.state, details: report.details });
     Status::SUCCESS
 }
 
@@ -103,10 +85,7 @@ pub(super) fn change_filter(state: &mut State, request: &mut CtlGuestFilterMask)
 }
 
 /// The legacy report replaces all capabilities and implies `graphics`.
-pub(super) fn report_capabilities(
-    state: &mut State,
-    request: &mut ReportGuestCapabilities,
-) -> Status {
+pub(super) fn report_capabilities(state: &mut State, request: &mut ReportGuestCapabilities) -> Status {
     state.guest.capabilities =
         Capabilities::from_bits_truncate(request.capabilities.get()) | Capabilities::GRAPHICS;
     Status::SUCCESS
@@ -119,10 +98,7 @@ pub(super) fn set_capabilities(state: &mut State, request: &mut SetGuestCapabili
     Status::SUCCESS
 }
 
-pub(super) fn get_statistics_change(
-    state: &mut State,
-    request: &mut GetStatisticsChangeRequest,
-) -> Status {
+pub(super) fn get_statistics_change(state: &mut State, request: &mut GetStatisticsChangeRequest) -> Status {
     if request.acknowledge.get() == Events::STATISTICS_INTERVAL_CHANGE.bits() {
         state.statistics_interval.acknowledge();
     }

@@ -3,8 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use driver_core::wire::{
-    AcknowledgeEvents, GetHostTime, GetHostVersion, GetSessionId, GetVRDPChangeRequest, Idle,
-    Status, log_string as wire_log_string,
+    AcknowledgeEvents, GetHostTime, GetHostVersion, GetSessionId, GetVRDPChangeRequest, Idle, Status,
+    log_string as wire_log_string,
 };
 
 use crate::report::MAX_LOG_LINES;
@@ -29,12 +29,8 @@ pub(super) fn time(state: &mut State, request: &mut GetHostTime) -> Status {
     if !state.settings.host_time {
         return Status::NOT_SUPPORTED;
     }
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    request.milliseconds = u64::try_from(since_epoch.as_millis())
-        .unwrap_or(u64::MAX)
-        .into();
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    request.milliseconds = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX).into();
     Status::SUCCESS
 }
 

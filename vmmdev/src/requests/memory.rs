@@ -20,11 +20,7 @@ pub(super) fn get_hypervisor_info(_: &mut State, request: &mut GetHypervisorInfo
 
 /// The host wants no address space, so the guest has none to give.
 pub(super) fn set_hypervisor_info(_: &mut State, request: &mut SetHypervisorInfo) -> Status {
-    if request.start.get() == 0 {
-        Status::SUCCESS
-    } else {
-        Status::TRY_AGAIN
-    }
+    if request.start.get() == 0 { Status::SUCCESS } else { Status::TRY_AGAIN }
 }
 
 /// Patches of guest code ended with raw mode.
@@ -32,10 +28,7 @@ pub(super) fn patch_memory(_: &mut State, _: &mut [u8]) -> Status {
     Status::NOT_SUPPORTED
 }
 
-pub(super) fn get_balloon_change(
-    state: &mut State,
-    request: &mut GetMemBalloonChangeRequest,
-) -> Status {
+pub(super) fn get_balloon_change(state: &mut State, request: &mut GetMemBalloonChangeRequest) -> Status {
     request.balloon = state.balloon.wanted.into();
     request.physical = state.settings.memory_mib.into();
     if request.acknowledge.get() == Events::BALLOON_CHANGE.bits() {
@@ -45,19 +38,14 @@ pub(super) fn get_balloon_change(
 }
 
 pub(super) fn change_balloon(state: &mut State, request: &mut ChangeMemBalloon) -> Status {
-    let aligned = request
-        .addresses
-        .iter()
-        .all(|address| address.get().is_multiple_of(PAGE));
+    let aligned = request.addresses.iter().all(|address| address.get().is_multiple_of(PAGE));
     if request.pages.get() != BALLOON_PAGES || !aligned {
         return Status::INVALID_PARAMETER;
     }
     let balloon = state.guest.balloon_mib;
     let changed = match request.inflate.get() {
         0 => balloon.checked_sub(1),
-        _ => balloon
-            .checked_add(1)
-            .filter(|mib| *mib <= state.settings.memory_mib),
+        _ => balloon.checked_add(1).filter(|mib| *mib <= state.settings.memory_mib),
     };
     match changed {
         Some(mib) => {

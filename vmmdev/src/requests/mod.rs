@@ -32,13 +32,10 @@ const BEFORE_REPORT: [RequestType; 4] = [
 /// A place in the table for a request of fixed size.
 macro_rules! fixed {
     ($request:ident, $handler:path) => {
-        (
-            <wire::$request as Request>::TYPE,
-            |state, packet| match wire::$request::mut_from_bytes(packet) {
-                Ok(request) => $handler(state, request),
-                Err(_) => Status::INVALID_PARAMETER,
-            },
-        )
+        (<wire::$request as Request>::TYPE, |state, packet| match wire::$request::mut_from_bytes(packet) {
+            Ok(request) => $handler(state, request),
+            Err(_) => Status::INVALID_PARAMETER,
+        })
     };
 }
 
@@ -69,20 +66,11 @@ const ROUTES: &[(RequestType, Handler)] = &[
     fixed!(ReportGuestStatus, guest::report_status),
     fixed!(VideoAccelEnable, display::accel_enable),
     fixed!(VideoAccelFlush, display::accel_flush),
-    (
-        RequestType::VIDEO_SET_VISIBLE_REGION,
-        display::set_visible_region,
-    ),
+    (RequestType::VIDEO_SET_VISIBLE_REGION, display::set_visible_region),
     fixed!(GetSeamlessChangeRequest, display::get_seamless_change),
-    (
-        RequestType::REPORT_GUEST_USER_STATE,
-        guest::report_user_state,
-    ),
+    (RequestType::REPORT_GUEST_USER_STATE, guest::report_user_state),
     fixed!(GetDisplayChangeRequestEx, display::get_change_ex),
-    (
-        RequestType::GET_DISPLAY_CHANGE_REQUEST_MULTI,
-        display::get_change_multi,
-    ),
+    (RequestType::GET_DISPLAY_CHANGE_REQUEST_MULTI, display::get_change_multi),
     fixed!(QueryCredentials, credentials::query),
     fixed!(ReportCredentialsJudgement, credentials::judge),
     fixed!(ReportGuestStats, guest::report_statistics),
@@ -93,29 +81,17 @@ const ROUTES: &[(RequestType, Handler)] = &[
     (RequestType::LOG_STRING, host::log_string),
     fixed!(GetCpuHotPlugRequest, system::get_cpu_hot_plug),
     fixed!(SetCpuHotPlugStatus, system::set_cpu_hot_plug_status),
-    (
-        RequestType::REGISTER_SHARED_MODULE,
-        memory::register_shared_module,
-    ),
-    (
-        RequestType::UNREGISTER_SHARED_MODULE,
-        memory::sharing_refused,
-    ),
+    (RequestType::REGISTER_SHARED_MODULE, memory::register_shared_module),
+    (RequestType::UNREGISTER_SHARED_MODULE, memory::sharing_refused),
     (RequestType::CHECK_SHARED_MODULES, memory::sharing_refused),
     fixed!(GetPageSharingStatus, memory::page_sharing_status),
-    (
-        RequestType::DEBUG_IS_PAGE_SHARED,
-        memory::debug_is_page_shared,
-    ),
+    (RequestType::DEBUG_IS_PAGE_SHARED, memory::debug_is_page_shared),
     fixed!(GetSessionId, host::session_id),
     fixed!(WriteCoreDump, system::write_core_dump),
     fixed!(GuestHeartbeat, system::heartbeat),
     fixed!(HeartbeatConfigure, system::configure_heartbeat),
     (RequestType::NT_BUG_CHECK, system::nt_bug_check),
-    (
-        RequestType::VIDEO_UPDATE_MONITOR_POSITIONS,
-        display::update_monitor_positions,
-    ),
+    (RequestType::VIDEO_UPDATE_MONITOR_POSITIONS, display::update_monitor_positions),
     fixed!(GetMouseStatusEx, pointer::get_status_ex),
 ];
 

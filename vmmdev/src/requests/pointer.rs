@@ -1,8 +1,6 @@
 //! The pointing device and the pointer's shape.
 
-use driver_core::wire::{
-    GetMouseStatus, GetMouseStatusEx, MouseFeatures, SetMouseStatus, Status, pointer,
-};
+use driver_core::wire::{GetMouseStatus, GetMouseStatusEx, MouseFeatures, SetMouseStatus, Status, pointer};
 
 use crate::report::PointerReport;
 use crate::state::State;

@@ -22,16 +22,9 @@ pub(crate) struct Displays {
 impl Displays {
     pub(crate) fn new() -> Self {
         let displays = (0..MAX_DISPLAYS)
-            .map(|id| Display {
-                pending: false,
-                current: disabled(id),
-                last_read: disabled(id),
-            })
+            .map(|id| Display { pending: false, current: disabled(id), last_read: disabled(id) })
             .collect();
-        Self {
-            displays,
-            acknowledged: false,
-        }
+        Self { displays, acknowledged: false }
     }
 
     /// The guest has forgotten what it read.
@@ -72,10 +65,7 @@ impl Displays {
 
     /// Request 81 without acknowledgement: the first displays, whether they are pending or not.
     pub(crate) fn look(&self, room: usize) -> impl Iterator<Item = DisplayDef> {
-        self.displays
-            .iter()
-            .take(room)
-            .map(|display| self.shown(display))
+        self.displays.iter().take(room).map(|display| self.shown(display))
     }
 
     /// Requests 54 and 80: reads the pending display of the lowest id when `acknowledge`, else looks
@@ -112,24 +102,14 @@ impl Displays {
     }
 
     fn shown_at(&self, index: usize) -> DisplayDef {
-        self.displays
-            .get(index)
-            .map_or_else(DisplayDef::default, |display| self.shown(display))
+        self.displays.get(index).map_or_else(DisplayDef::default, |display| self.shown(display))
     }
 
     fn shown(&self, display: &Display) -> DisplayDef {
-        if self.acknowledged {
-            display.last_read
-        } else {
-            display.current
-        }
+        if self.acknowledged { display.last_read } else { display.current }
     }
 }
 
 fn disabled(id: u32) -> DisplayDef {
-    DisplayDef {
-        flags: DisplayFlags::DISABLED.bits().into(),
-        id: id.into(),
-        ..DisplayDef::default()
-    }
+    DisplayDef { flags: DisplayFlags::DISABLED.bits().into(), id: id.into(), ..DisplayDef::default() }
 }

@@ -38,11 +38,8 @@ impl EventState {
 
     /// Sets bits.
     pub(crate) fn raise(&mut self, bits: u32) {
-        let on_their_way = self.wanted() != 0;
         self.pending |= bits;
-        if !on_their_way {
-            self.ring_if_wanted();
-        }
+        self.ring_if_wanted();
     }
 
     /// Brings bits to the guest that it may not have asked for. No bit at all is an interrupt whose
@@ -90,10 +87,7 @@ impl EventState {
 
     /// The machine is reset. A display hint survives: the guest has not seen it.
     pub(crate) fn reset(&mut self) {
-        *self = Self {
-            pending: self.pending & Events::DISPLAY_CHANGE.bits(),
-            ..Self::default()
-        };
+        *self = Self { pending: self.pending & Events::DISPLAY_CHANGE.bits(), ..Self::default() };
     }
 
     fn wanted(&self) -> u32 {
@@ -106,6 +100,7 @@ impl EventState {
         }
     }
 
+    /// Raises the line; while it is up already, further events travel with those before them.
     fn ring(&mut self) {
         if !self.have_events {
             let bits = self.wanted() | self.forced;
@@ -179,6 +174,13 @@ mod tests {
         assert_eq!(events.filter().bits(), 0x30);
         assert!(events.line(), "bit 4 was pending and is wanted now");
         assert_eq!(events.acknowledge(), 0x10);
+    }
+
+    #[test]
+    fn a_bit_both_added_and_removed_is_removed() {
+        let mut events = wanting(0x10);
+        events.change_filter(0x14, 0x4);
+        assert_eq!(events.filter().bits(), 0x10);
     }
 
     #[test]

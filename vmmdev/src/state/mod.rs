@@ -86,11 +86,7 @@ pub(crate) struct CpuRequest {
 
 impl CpuRequest {
     /// What a guest reads when there is nothing to be read.
-    pub(crate) const NONE: Self = Self {
-        event: CpuEvent::NONE,
-        core: u32::MAX,
-        package: u32::MAX,
-    };
+    pub(crate) const NONE: Self = Self { event: CpuEvent::NONE, core: u32::MAX, package: u32::MAX };
 }
 
 impl State {
@@ -151,9 +147,7 @@ impl State {
 
     /// Whether reading the port acknowledges: only for a guest that reported an interface of 1.04.
     pub(crate) fn fast_ack_allowed(&self) -> bool {
-        self.guest
-            .info
-            .is_some_and(|info| info.interface_version == INTERFACE_VERSION)
+        self.guest.info.is_some_and(|info| info.interface_version == INTERFACE_VERSION)
     }
 }
 
@@ -164,9 +158,7 @@ fn new_session_id() -> u64 {
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(0));
     let next = |last: u64| now.max(last.wrapping_add(1));
-    match LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
-        Some(next(last))
-    }) {
+    match LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last))) {
         Ok(last) | Err(last) => next(last),
     }
 }

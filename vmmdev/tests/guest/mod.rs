@@ -17,6 +17,10 @@ use zerocopy::IntoBytes;
 /// Long enough for anything that is to happen, and never waited for when it does.
 pub const SOON: Duration = Duration::from_secs(10);
 
+/// Long enough for a thread that was started to be waiting. When it is not, a test proves less, but
+/// does not fail.
+pub const TO_FALL_ASLEEP: Duration = Duration::from_millis(30);
+
 pub struct Guest {
     pub host: Host,
     pub bus: InProcess,
@@ -33,10 +37,7 @@ impl Guest {
     /// A guest that has.
     pub fn reported() -> Self {
         let guest = Self::silent();
-        assert_eq!(
-            guest.ask(report_guest_info(INTERFACE_VERSION)).0,
-            Status::SUCCESS
-        );
+        assert_eq!(guest.ask(report_guest_info(INTERFACE_VERSION)).0, Status::SUCCESS);
         guest
     }
 
@@ -50,10 +51,7 @@ impl Guest {
     /// Makes a request and returns the host's answer.
     pub fn ask<R: Request>(&self, request: R) -> (Status, R) {
         let (status, packet) = self.ask_bytes(request.as_bytes());
-        (
-            status,
-            R::read_from_bytes(&packet).expect("the same length"),
-        )
+        (status, R::read_from_bytes(&packet).expect("the same length"))
     }
 
     /// Makes a request of any bytes, at least 16 of them.
@@ -62,9 +60,7 @@ impl Guest {
         self.bus.dma_write(address, packet).expect("inside memory");
         self.bus.write_port(0, address).expect("a port");
         let mut answer = packet.to_vec();
-        self.bus
-            .dma_read(address, &mut answer)
-            .expect("inside memory");
+        self.bus.dma_read(address, &mut answer).expect("inside memory");
         (Status(word(&answer, 12) as i32), answer)
     }
 

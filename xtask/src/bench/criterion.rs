@@ -22,14 +22,7 @@ struct Estimate {
 /// The table of the benchmark group `ring`: the same ring answered by a component, by native code in
 /// its place, and by the wire alone.
 pub fn ring(figures: &Path) -> anyhow::Result<Table> {
-    let median = |function: &str| {
-        median(
-            &figures
-                .join("ring")
-                .join(function)
-                .join("new/estimates.json"),
-        )
-    };
+    let median = |function: &str| median(&figures.join("ring").join(function).join("new/estimates.json"));
     let (component, native, wire) = (median("component")?, median("native")?, median("wire")?);
     Ok(table(component, native, wire))
 }
@@ -41,11 +34,7 @@ fn table(component: f64, native: f64, wire: f64) -> Table {
             Row::new("by a component", time(component), ""),
             Row::new("by native code", time(native), ""),
             Row::new("the wire alone", time(wire), ""),
-            Row::new(
-                "component / native",
-                format!("{:.2}", component / native),
-                "< 1.5",
-            ),
+            Row::new("component / native", format!("{:.2}", component / native), "< 1.5"),
             Row::new("component - native", time(component - native), "< 3 µs"),
         ],
     )
@@ -70,14 +59,8 @@ mod tests {
     fn the_table_compares_a_component_with_native_code() {
         let text = table(7500.0, 6000.0, 1200.0).to_string();
 
-        assert!(
-            text.contains("component / native                    1.25         < 1.5"),
-            "{text}"
-        );
-        assert!(
-            text.contains("component - native                 1.50 µs        < 3 µs"),
-            "{text}"
-        );
+        assert!(text.contains("component / native                    1.25         < 1.5"), "{text}");
+        assert!(text.contains("component - native                 1.50 µs        < 3 µs"), "{text}");
     }
 
     #[test]

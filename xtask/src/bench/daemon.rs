@@ -62,36 +62,23 @@ impl Folder {
     /// Starts a daemon, and waits until it is ready.
     pub fn start(&self, program: &Path) -> anyhow::Result<Daemon> {
         let mut command = Command::new(program);
-        command
-            .arg("run")
-            .arg("--config")
-            .arg(self.config())
-            .args(["--log-format", "json"]);
+        command.arg("run").arg("--config").arg(self.config()).args(["--log-format", "json"]);
         command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
+        // Cargo's own, which would have the loader look into many folders first.
+        command.env_remove("LD_LIBRARY_PATH");
         command.stdout(Stdio::null()).stderr(Stdio::piped());
 
         let started = Instant::now();
         let mut running = Running::start(&mut command)?;
-        let log = running
-            .child()
-            .stderr
-            .take()
-            .context("The daemon has no stderr")?;
+        let log = running.child().stderr.take().context("The daemon has no stderr")?;
         let mut log = BufReader::new(log);
         let (mut said, mut line) = (String::new(), String::new());
-        while log
-            .read_line(&mut line)
-            .context("Reading the daemon's log")?
-            > 0
-        {
+        while log.read_line(&mut line).context("Reading the daemon's log")? > 0 {
             if is_ready(&line) {
                 let ready_after = started.elapsed();
                 // Read on, so that the daemon never waits for us.
                 thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-                return Ok(Daemon {
-                    ready_after,
-                    running,
-                });
+                return Ok(Daemon { ready_after, running });
             }
             said.push_str(&line);
             line.clear();
@@ -177,8 +164,6 @@ mod tests {
 
     #[test]
     fn a_component_with_an_odd_path_is_still_named() {
-        assert!(
-            agent_toml(Path::new("/a \"b\"/c.wasm")).contains(r#"component = "/a \"b\"/c.wasm""#)
-        );
+        assert!(agent_toml(Path::new("/a \"b\"/c.wasm")).contains(r#"component = "/a \"b\"/c.wasm""#));
     }
 }

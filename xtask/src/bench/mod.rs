@@ -90,11 +90,7 @@ fn measure(workspace: &Workspace, quick: bool) -> anyhow::Result<Table> {
             Row::new("resident (VmRSS)", say::size(memory.resident), "< 12 MB"),
             Row::new("proportional (Pss)", say::size(memory.proportional), ""),
             Row::new("threads", threads.to_string(), ""),
-            Row::new(
-                &format!("switches in {idle} s idle"),
-                after.saturating_sub(before).to_string(),
-                "0",
-            ),
+            Row::new(&format!("switches in {idle} s idle"), after.saturating_sub(before).to_string(), "0"),
         ],
     ))
 }

@@ -18,14 +18,9 @@ pub fn memory(process: u32) -> anyhow::Result<Memory> {
     let status = read(process, "status")?;
     let rollup = read(process, "smaps_rollup")?;
     let bytes = |text: &str, name: &str| {
-        field(text, name)
-            .map(|kib| kib * 1024)
-            .with_context(|| format!("The kernel names no {name}"))
+        field(text, name).map(|kib| kib * 1024).with_context(|| format!("The kernel names no {name}"))
     };
-    Ok(Memory {
-        resident: bytes(&status, "VmRSS")?,
-        proportional: bytes(&rollup, "Pss")?,
-    })
+    Ok(Memory { resident: bytes(&status, "VmRSS")?, proportional: bytes(&rollup, "Pss")? })
 }
 
 /// How many threads a process has.
@@ -59,9 +54,7 @@ fn read(process: u32, file: &str) -> anyhow::Result<String> {
 
 /// The number in a line `Name:   12 kB`.
 fn field(text: &str, name: &str) -> Option<u64> {
-    let rest = text
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    let rest = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     rest.split_whitespace().next()?.parse().ok()
 }
 

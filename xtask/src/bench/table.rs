@@ -18,33 +18,21 @@ pub struct Row {
 impl Table {
     /// A table of these rows.
     pub fn new(heading: &str, rows: Vec<Row>) -> Self {
-        Self {
-            heading: heading.to_owned(),
-            rows,
-        }
+        Self { heading: heading.to_owned(), rows }
     }
 }
 
 impl Row {
     /// One figure with its goal; an empty goal is none.
     pub fn new(name: &str, measured: impl Into<String>, goal: &'static str) -> Self {
-        Self {
-            name: name.to_owned(),
-            measured: measured.into(),
-            goal,
-        }
+        Self { name: name.to_owned(), measured: measured.into(), goal }
     }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:<28}{:>14}{:>14}", self.heading, "measured", "goal")?;
-        for Row {
-            name,
-            measured,
-            goal,
-        } in &self.rows
-        {
+        for Row { name, measured, goal } in &self.rows {
             let line = format!("{name:<28}{measured:>14}{goal:>14}");
             writeln!(f, "{}", line.trim_end())?;
         }

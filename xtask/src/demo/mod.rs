@@ -52,10 +52,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::find()?;
     let config = workspace.root.join("agent.toml");
     if !config.is_file() {
-        bail!(
-            "{} is missing: it is what the demo runs",
-            workspace.shown(&config)
-        );
+        bail!("{} is missing: it is what the demo runs", workspace.shown(&config));
     }
     build::all(&workspace, Profile::Dev, options.plugin_toolchain)?;
 
@@ -80,9 +77,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
         Some(display) => command.env("DISPLAY", display),
         None => command.env_remove("DISPLAY"),
     };
-    command
-        .env_remove("WAYLAND_DISPLAY")
-        .args(&options.arguments);
+    command.env_remove("WAYLAND_DISPLAY").args(&options.arguments);
 
     println!("Running: {}\n", process::line(&command));
     let mut running = if options.interactive {

@@ -16,10 +16,7 @@ const TERMINALS: [&str; 2] = ["72x14+60+60", "72x14+1440+60"];
 /// Where the demo is shown.
 pub enum Screen {
     /// On a server of ours. The windows are ended before it, so that they do not complain.
-    Ours {
-        windows: Vec<Running>,
-        server: XServer,
-    },
+    Ours { windows: Vec<Running>, server: XServer },
     /// On a server that somebody named.
     Theirs(String),
     /// Nowhere: the layout of the outputs is only written down.
@@ -32,18 +29,13 @@ impl Screen {
         packages::ensure(packages::X_SERVER);
         match interrupt::unblocked(XServer::dummy) {
             Ok(server) => {
-                println!(
-                    "Started an X server, {}, without a graphics card",
-                    server.display()
-                );
+                println!("Started an X server, {}, without a graphics card", server.display());
                 let windows = windows(server.display());
                 Self::Ours { windows, server }
             }
             Err(missing) => {
                 println!("SKIPPED X server: {missing}");
-                println!(
-                    "The demo goes on without: the layout of the outputs is only written down."
-                );
+                println!("The demo goes on without: the layout of the outputs is only written down.");
                 Self::None
             }
         }
@@ -71,10 +63,7 @@ impl Drop for Screen {
 fn windows(display: &str) -> Vec<Running> {
     let on = |program: &str| {
         let mut command = Command::new(program);
-        command
-            .env("DISPLAY", display)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        command.env("DISPLAY", display).stdout(Stdio::null()).stderr(Stdio::null());
         command
     };
     // Decoration: a demo without it is still a demo.

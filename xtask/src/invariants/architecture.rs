@@ -1,38 +1,41 @@
 //! ARCHITECTURE.md names what there is.
 
-use super::{Finding, Source, names};
+use super::{Finding, STRUCTURE, Source};
 use crate::cargo::Workspace;
 
 const FILE: &str = "ARCHITECTURE.md";
 
-/// How a sentence of it refers to a check: "(checked by `unsafe`)".
-const REFERENCE: &str = "checked by `";
+/// How an invariant starts there; its name ends with a full stop.
+const MARK: &str = "**Invariant: ";
 
 /// Holds the document against the workspace and the list of checks.
 pub fn check(workspace: &Workspace, sources: &[Source]) -> Vec<Finding> {
-    let Some(document) = sources.iter().find(|source| source.path == FILE) else {
+    let Some(document) = document(sources) else {
         return vec![Finding {
             place: FILE.to_owned(),
             wrong: "there is no such file".to_owned(),
             remedy: "Write down what each folder is and what must always hold".to_owned(),
         }];
     };
-    let folders = workspace
-        .packages
-        .iter()
-        .map(|package| workspace.folder(package));
-    let mut findings = unnamed(&document.text, folders);
-    findings.extend(invariants(&document.text));
+    let folders = workspace.packages.iter().map(|package| workspace.folder(package));
+    let mut findings = unnamed(document, folders);
+    findings.extend(unstated(document));
     findings
 }
 
-/// The folders that the document does not name.
+/// The invariants that no check is named after: they are for the reader to keep.
+pub fn unchecked(sources: &[Source]) -> Vec<&str> {
+    let stated = document(sources).map(stated).unwrap_or_default();
+    stated.into_iter().filter(|name| !STRUCTURE.contains(name)).collect()
+}
+
+fn document(sources: &[Source]) -> Option<&str> {
+    sources.iter().find(|source| source.path == FILE).map(|source| source.text.as_str())
+}
+
+/// The folders that the document does not name, neither alone nor at the start of a path.
 fn unnamed(text: &str, folders: impl Iterator<Item = String>) -> Vec<Finding> {
-    let named = |folder: &str| {
-        [format!("`{folder}`"), format!("`{folder}/`")]
-            .iter()
-            .any(|name| text.contains(name))
-    };
+    let named = |folder: &str| ["`", "/"].iter().any(|end| text.contains(&format!("`{folder}{end}")));
     folders
         .filter(|folder| !named(folder))
         .map(|folder| Finding {
@@ -43,52 +46,24 @@ fn unnamed(text: &str, folders: impl Iterator<Item = String>) -> Vec<Finding> {
         .collect()
 }
 
-/// Invariants whose check does not exist, and checks that no invariant speaks of.
-fn invariants(text: &str) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut spoken_of = Vec::new();
-    for (line, paragraph) in paragraphs(text) {
-        for (at, _) in paragraph.match_indices(REFERENCE) {
-            let Some((name, _)) = paragraph[at + REFERENCE.len()..].split_once('`') else {
-                continue;
-            };
-            if names().any(|known| known == name) {
-                spoken_of.push(name.to_owned());
-            } else {
-                findings.push(Finding {
-                    place: format!("{FILE}:{line}"),
-                    wrong: format!("there is no check `{name}`"),
-                    remedy: format!("Checks are: {}", names().collect::<Vec<_>>().join(", ")),
-                });
-            }
-        }
-    }
-    for name in names().filter(|name| !spoken_of.iter().any(|spoken| spoken == name)) {
-        findings.push(Finding {
+/// The checks of the structure that no invariant is named after: the reader would not know of them.
+fn unstated(text: &str) -> Vec<Finding> {
+    let stated = stated(text);
+    STRUCTURE
+        .iter()
+        .filter(|name| !stated.contains(name))
+        .map(|name| Finding {
             place: FILE.to_owned(),
-            wrong: format!("no invariant speaks of the check `{name}`"),
-            remedy: format!("Write an **Invariant:** that ends with \"({REFERENCE}{name}`)\""),
-        });
-    }
-    findings
+            wrong: format!("it does not state the invariant `{name}`, which is checked"),
+            remedy: format!("Write \"{MARK}{name}.**\" there, and what it says"),
+        })
+        .collect()
 }
 
-/// The paragraphs that state an invariant, each as one line, with the number of its first.
-fn paragraphs(text: &str) -> Vec<(usize, String)> {
-    let mut paragraphs: Vec<(usize, String)> = Vec::new();
-    let mut within = false;
-    for (index, line) in text.lines().enumerate() {
-        if line.contains("**Invariant:**") {
-            paragraphs.push((index + 1, line.trim().to_owned()));
-            within = true;
-        } else if line.trim().is_empty() {
-            within = false;
-        } else if let (true, Some((_, paragraph))) = (within, paragraphs.last_mut()) {
-            paragraph.push(' ');
-            paragraph.push_str(line.trim());
-        }
-    }
-    paragraphs
+/// The names of the invariants.
+fn stated(text: &str) -> Vec<&str> {
+    let after = text.match_indices(MARK).map(|(at, mark)| &text[at + mark.len()..]);
+    after.filter_map(|rest| Some(rest.split_once(".**")?.0)).collect()
 }
 
 #[cfg(test)]
@@ -96,39 +71,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_named_in_backticks_as_a_whole() {
-        let folders = ["plugins/sdk", "tests", "agent"]
-            .map(str::to_owned)
-            .into_iter();
+    fn a_folder_is_named_in_backticks_alone_or_in_a_path() {
+        let folders = ["plugins/sdk", "tests", "xtask", "agent"].map(str::to_owned);
 
-        let findings = unnamed(
-            "`plugins/sdk/` is the SDK, `tests` tests, agent/ and `agent/src` …",
-            folders,
-        );
+        let findings = unnamed("`plugins/sdk/` `tests` `xtask/src/main.rs` agent/", folders.into_iter());
 
-        assert_eq!(findings.len(), 1);
-        assert!(findings[0].wrong.contains("agent/"));
+        let wrong: Vec<&str> = findings.iter().map(|found| found.wrong.as_str()).collect();
+        assert_eq!(wrong, ["it does not name the crate in agent/"]);
     }
 
     #[test]
-    fn an_unknown_check_is_found_by_its_line() {
-        let findings = invariants("# A\n\n**Invariant:** never\nthat (checked by `nobody`).\n");
+    fn what_is_checked_is_stated() {
+        let all: String = STRUCTURE.iter().map(|n| format!("- **Invariant: {n}.** So.\n")).collect();
 
-        assert!(
-            findings
-                .iter()
-                .any(|found| found.place == "ARCHITECTURE.md:3"
-                    && found.wrong == "there is no check `nobody`")
-        );
+        assert_eq!(unstated(&all), []);
+        assert_eq!(unstated("").len(), STRUCTURE.len());
     }
 
     #[test]
-    fn every_check_is_spoken_of() {
-        let all: String = names()
-            .map(|n| format!("**Invariant:** x (checked by `{n}`).\n\n"))
-            .collect();
+    fn an_invariant_without_a_check_is_for_the_reader() {
+        let text = "- **Invariant: unsafe.** x\n- **Invariant: one waiter.** y\n".to_owned();
 
-        assert_eq!(invariants(&all), []);
-        assert_eq!(invariants("").len(), names().count());
+        assert_eq!(unchecked(&[Source { path: FILE.to_owned(), text }]), ["one waiter"]);
     }
 }

@@ -28,18 +28,6 @@ enum Ours {
 
 const NONE: Ours = Ours::Only(&[]);
 
-/// The crates of the sandbox and of its configuration, which the wire knows nothing of.
-const ABOVE_THE_WIRE: &[&str] = &[
-    "clap",
-    "serde",
-    "serde_json",
-    "toml",
-    "wasmparser",
-    "wasmtime",
-    "wit-bindgen",
-    "x11rb",
-];
-
 const RULES: &[Rule] = &[
     // The wire. It knows the protocol and nothing above it.
     Rule {
@@ -47,7 +35,7 @@ const RULES: &[Rule] = &[
         may_use: NONE,
         only_optional: &[],
         tests_may_use: Ours::Only(&["vmmdev"]),
-        never: ABOVE_THE_WIRE,
+        never: &["clap", "serde", "serde_json", "toml", "wasmparser", "wasmtime", "x11rb"],
     },
     // The host's side of the wire. It knows the wire and not the guest.
     Rule {
@@ -55,7 +43,7 @@ const RULES: &[Rule] = &[
         may_use: Ours::Only(&["driver-core"]),
         only_optional: &[],
         tests_may_use: NONE,
-        never: ABOVE_THE_WIRE,
+        never: &["clap", "toml", "wasmparser", "wasmtime", "x11rb"],
     },
     // Desktops know neither the wire nor the sandbox.
     Rule {
@@ -63,14 +51,7 @@ const RULES: &[Rule] = &[
         may_use: NONE,
         only_optional: &[],
         tests_may_use: Ours::Only(&["bellhop-xserver"]),
-        never: &[
-            "serde",
-            "toml",
-            "wasmparser",
-            "wasmtime",
-            "wit-bindgen",
-            "zerocopy",
-        ],
+        never: &["serde", "toml", "wasmparser", "wasmtime", "wit-bindgen", "zerocopy"],
     },
     // The agent joins the driver and the desktop. It sees no bytes of the wire, and the device model
     // is in it for the demo alone.
@@ -153,11 +134,8 @@ pub fn check(workspace: &Workspace) -> Vec<Finding> {
         };
         for dependency in &package.dependencies {
             let ours = workspace.packages.iter().any(|p| p.name == dependency.name);
-            let wrong = if ours {
-                wrong_of_ours(rule, dependency)
-            } else {
-                wrong_of_others(rule, dependency)
-            };
+            let wrong =
+                if ours { wrong_of_ours(rule, dependency) } else { wrong_of_others(rule, dependency) };
             if let Some(wrong) = wrong {
                 findings.push(Finding {
                     place: place.clone(),
@@ -178,11 +156,7 @@ pub fn check(workspace: &Workspace) -> Vec<Finding> {
 fn rule(workspace: &Workspace, package: &Package) -> Option<&'static Rule> {
     let by_name = RULES.iter().find(|rule| rule.package == package.name);
     let is_plugin = workspace.folder(package).starts_with("plugins/");
-    by_name.or_else(|| {
-        RULES
-            .iter()
-            .find(|rule| is_plugin && rule.package == "plugins/*")
-    })
+    by_name.or_else(|| RULES.iter().find(|rule| is_plugin && rule.package == "plugins/*"))
 }
 
 fn wrong_of_ours(rule: &Rule, dependency: &Dependency) -> Option<String> {
@@ -195,17 +169,13 @@ fn wrong_of_ours(rule: &Rule, dependency: &Dependency) -> Option<String> {
         return (!dependency.optional && !in_tests)
             .then(|| format!("depends on `{name}` always; only a feature may bring it in"));
     }
-    Some(format!(
-        "depends on `{name}`{}",
-        if in_tests { " in its tests" } else { "" }
-    ))
+    Some(format!("depends on `{name}`{}", if in_tests { " in its tests" } else { "" }))
 }
 
 fn wrong_of_others(rule: &Rule, dependency: &Dependency) -> Option<String> {
     let in_tests = dependency.kind.as_deref() == Some("dev");
     let never = rule.never.contains(&dependency.name.as_str());
-    (never && !in_tests)
-        .then(|| format!("depends on `{}`, which it must not know", dependency.name))
+    (never && !in_tests).then(|| format!("depends on `{}`, which it must not know", dependency.name))
 }
 
 #[cfg(test)]
@@ -217,21 +187,14 @@ mod tests {
     }
 
     fn dependency(name: &str, kind: Option<&str>, optional: bool) -> Dependency {
-        Dependency {
-            name: name.to_owned(),
-            kind: kind.map(str::to_owned),
-            optional,
-        }
+        Dependency { name: name.to_owned(), kind: kind.map(str::to_owned), optional }
     }
 
     #[test]
     fn an_arrow_in_the_table_is_fine_and_another_is_not() {
         let rule = rule_of("vmmdev");
 
-        assert_eq!(
-            wrong_of_ours(rule, &dependency("driver-core", None, false)),
-            None
-        );
+        assert_eq!(wrong_of_ours(rule, &dependency("driver-core", None, false)), None);
         assert!(wrong_of_ours(rule, &dependency("bellhop", None, false)).is_some());
         assert!(wrong_of_ours(rule, &dependency("bellhop", Some("dev"), false)).is_some());
     }
@@ -242,10 +205,7 @@ mod tests {
 
         assert!(wrong_of_ours(rule, &dependency("vmmdev", None, false)).is_some());
         assert_eq!(wrong_of_ours(rule, &dependency("vmmdev", None, true)), None);
-        assert_eq!(
-            wrong_of_ours(rule, &dependency("vmmdev", Some("dev"), false)),
-            None
-        );
+        assert_eq!(wrong_of_ours(rule, &dependency("vmmdev", Some("dev"), false)), None);
     }
 
     #[test]
@@ -253,13 +213,7 @@ mod tests {
         let rule = rule_of("driver-core");
 
         assert!(wrong_of_others(rule, &dependency("wasmtime", None, true)).is_some());
-        assert_eq!(
-            wrong_of_others(rule, &dependency("zerocopy", None, false)),
-            None
-        );
-        assert_eq!(
-            wrong_of_others(rule, &dependency("toml", Some("dev"), false)),
-            None
-        );
+        assert_eq!(wrong_of_others(rule, &dependency("zerocopy", None, false)), None);
+        assert_eq!(wrong_of_others(rule, &dependency("toml", Some("dev"), false)), None);
     }
 }

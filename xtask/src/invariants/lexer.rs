@@ -67,11 +67,7 @@ pub fn lines(source: &str) -> Vec<Line> {
                         2
                     }
                     ['*', '/', ..] => {
-                        state = if depth > 1 {
-                            State::BlockComment(depth - 1)
-                        } else {
-                            State::Code
-                        };
+                        state = if depth > 1 { State::BlockComment(depth - 1) } else { State::Code };
                         2
                     }
                     _ => 1,
@@ -88,9 +84,7 @@ pub fn lines(source: &str) -> Vec<Line> {
                 _ => (&mut line.strings, 1),
             },
             State::RawString(hashes) => {
-                if c == '"'
-                    && rest[1..].iter().take(hashes).filter(|c| **c == '#').count() == hashes
-                {
+                if c == '"' && rest[1..].iter().take(hashes).filter(|c| **c == '#').count() == hashes {
                     state = State::Code;
                     (&mut line.code, 1 + hashes)
                 } else {
@@ -121,10 +115,7 @@ fn in_code(rest: &[char], before: Option<&char>) -> (State, usize) {
         }
         // A character, which may be a quote; else it is a lifetime.
         ['\'', '\\', _, tail @ ..] => {
-            let end = tail
-                .iter()
-                .position(|c| *c == '\'')
-                .map_or(tail.len(), |end| end + 1);
+            let end = tail.iter().position(|c| *c == '\'').map_or(tail.len(), |end| end + 1);
             (State::Code, 3 + end)
         }
         ['\'', _, '\'', ..] => (State::Code, 3),
@@ -140,17 +131,9 @@ mod tests {
     fn parts(source: &str) -> (String, String, String) {
         let lines = lines(source);
         let join = |part: fn(&Line) -> &String| {
-            lines
-                .iter()
-                .map(|line| part(line).as_str())
-                .collect::<Vec<_>>()
-                .join("|")
+            lines.iter().map(|line| part(line).as_str()).collect::<Vec<_>>().join("|")
         };
-        (
-            join(|l| &l.code),
-            join(|l| &l.comment),
-            join(|l| &l.strings),
-        )
+        (join(|l| &l.code), join(|l| &l.comment), join(|l| &l.strings))
     }
 
     fn code(source: &str) -> String {
@@ -159,10 +142,7 @@ mod tests {
 
     #[test]
     fn comments_are_told_from_code() {
-        assert_eq!(
-            parts("a // b\nc"),
-            ("a |c".into(), "// b|".into(), "|".into())
-        );
+        assert_eq!(parts("a // b\nc"), ("a |c".into(), "// b|".into(), "|".into()));
         assert_eq!(code("a /* b /* c */ d */ e"), "a  e");
         assert_eq!(code("a /* b\nc */ d"), "a | d");
         assert_eq!(code("a / b"), "a / b");

@@ -25,10 +25,7 @@ pub fn check(sources: &[Source]) -> Vec<Finding> {
 
 fn texts(source: &Source) -> Vec<String> {
     if source.path.ends_with(".rs") {
-        lexer::lines(&source.text)
-            .into_iter()
-            .map(|line| line.comment)
-            .collect()
+        lexer::lines(&source.text).into_iter().map(|line| line.comment).collect()
     } else {
         source.text.lines().map(str::to_owned).collect()
     }
@@ -38,9 +35,7 @@ fn is_ownerless(text: &str, word: &str) -> bool {
     let Some(at) = find_word(text, word) else {
         return false;
     };
-    let owner = text[at + word.len()..]
-        .strip_prefix('(')
-        .and_then(|rest| rest.split_once(')'));
+    let owner = text[at + word.len()..].strip_prefix('(').and_then(|rest| rest.split_once(')'));
     owner.is_none_or(|(owner, _)| owner.trim().is_empty())
 }
 
@@ -57,10 +52,7 @@ mod tests {
             ("let x = \"TODO\";", false),
             ("// TODOS", false),
         ] {
-            let source = Source {
-                path: "a.rs".to_owned(),
-                text: text.to_owned(),
-            };
+            let source = Source { path: "a.rs".to_owned(), text: text.to_owned() };
             assert_eq!(!check(&[source]).is_empty(), expected, "{text}");
         }
     }

@@ -5,22 +5,14 @@ use super::{Finding, Source, find_word};
 
 /// Where it may stand: the guest's side of the wire, what carries the device to another process, and
 /// the one place that loads compiled code.
-const ROOMS: &[&str] = &[
-    "driver-core/src/",
-    "vmmdev/src/carrier/",
-    "agent/src/sandbox/load.rs",
-];
+const ROOMS: &[&str] = &["driver-core/src/", "vmmdev/src/carrier/", "agent/src/sandbox/load.rs"];
 
 /// How many lines of code a statement may start before its unsafe block.
 const REACH: usize = 3;
 
 /// Looks at every use of the word in code.
 pub fn check(sources: &[Source]) -> Vec<Finding> {
-    sources
-        .iter()
-        .filter(|source| source.path.ends_with(".rs"))
-        .flat_map(in_file)
-        .collect()
+    sources.iter().filter(|source| source.path.ends_with(".rs")).flat_map(in_file).collect()
 }
 
 fn in_file(source: &Source) -> Vec<Finding> {
@@ -36,10 +28,7 @@ fn in_file(source: &Source) -> Vec<Finding> {
             findings.push(Finding {
                 place,
                 wrong: "`unsafe` outside the places that may hold it".to_owned(),
-                remedy: format!(
-                    "Use a safe function, or move it to one of: {}",
-                    ROOMS.join(", ")
-                ),
+                remedy: format!("Use a safe function, or move it to one of: {}", ROOMS.join(", ")),
             });
         } else if !explained(&lines, index) {
             findings.push(Finding {
@@ -79,23 +68,14 @@ mod tests {
     use super::*;
 
     fn findings(path: &str, text: &str) -> Vec<String> {
-        let source = Source {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        };
-        check(&[source])
-            .into_iter()
-            .map(|found| format!("{} {}", found.place, found.wrong))
-            .collect()
+        let source = Source { path: path.to_owned(), text: text.to_owned() };
+        check(&[source]).into_iter().map(|found| format!("{} {}", found.place, found.wrong)).collect()
     }
 
     #[test]
     fn unsafe_code_elsewhere_is_found() {
         assert_eq!(
-            findings(
-                "agent/src/main.rs",
-                "fn f() {\n    // SAFETY: it is.\n    unsafe { g() }\n}"
-            ),
+            findings("agent/src/main.rs", "fn f() {\n    // SAFETY: it is.\n    unsafe { g() }\n}"),
             ["agent/src/main.rs:3 `unsafe` outside the places that may hold it"]
         );
     }
@@ -115,11 +95,7 @@ mod tests {
             "/// Does.\n///\n/// # Safety\n/// The caller must.\npub unsafe fn f() {}",
             "unsafe { f() } // SAFETY: a.",
         ] {
-            assert_eq!(
-                findings("driver-core/src/pci/bus.rs", text),
-                Vec::<String>::new(),
-                "{text}"
-            );
+            assert_eq!(findings("driver-core/src/pci/bus.rs", text), Vec::<String>::new(), "{text}");
         }
     }
 

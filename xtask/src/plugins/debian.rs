@@ -32,11 +32,7 @@ pub fn prepare(compiler: &Compiler, workspace: &Workspace) -> anyhow::Result<Std
     }
     let candidate = candidate(needed)?;
     let packages = closure(&candidate)?;
-    println!(
-        "      unpacking Debian's {} into {}",
-        packages.join(", "),
-        cache.display()
-    );
+    println!("      unpacking Debian's {} into {}", packages.join(", "), cache.display());
     let root = cache.join(format!("{COMPILER}-{candidate}"));
     packages::unpack(&packages, &root)?;
     usable(&root, compiler)
@@ -45,7 +41,7 @@ pub fn prepare(compiler: &Compiler, workspace: &Workspace) -> anyhow::Result<Std
 /// The version of the compiler that Debian offers here, if it is recent enough.
 fn candidate((major, minor): (u32, u32)) -> anyhow::Result<String> {
     let offered = || -> anyhow::Result<Option<String>> {
-        let answer = process::ask(Command::new("apt-cache").args(["policy", COMPILER]))?;
+        let answer = process::ask(packages::apt_cache().args(["policy", COMPILER]))?;
         Ok(parse_candidate(&answer).map(str::to_owned))
     };
     let recent = |text: &String| version(text).is_some_and(|found| found >= (major, minor));
@@ -90,11 +86,7 @@ fn unpacked(cache: &Path, needed: (u32, u32)) -> Option<PathBuf> {
 fn usable(root: &Path, compiler: &Compiler) -> anyhow::Result<Std> {
     let rustc = root.join("usr/bin/rustc");
     let libraries = libraries(root)?;
-    let description = process::ask(
-        Command::new(&rustc)
-            .arg("-V")
-            .env("LD_LIBRARY_PATH", &libraries),
-    )?;
+    let description = process::ask(Command::new(&rustc).arg("-V").env("LD_LIBRARY_PATH", &libraries))?;
     let rustlib = root.join("usr/lib/rustlib");
     let host = rustlib.join(&compiler.host).join("lib");
     if !holds_std(&host) {
@@ -102,21 +94,15 @@ fn usable(root: &Path, compiler: &Compiler) -> anyhow::Result<Std> {
     }
     let sources = rustlib.join("src/rust/library");
     if !sources.join("std/Cargo.toml").is_file() {
-        bail!(
-            "{} does not hold the standard library's sources",
-            sources.display()
-        );
+        bail!("{} does not hold the standard library's sources", sources.display());
     }
-    let number = description
-        .split_whitespace()
-        .nth(1)
-        .unwrap_or("of unknown version");
+    let number = description.split_whitespace().nth(1).unwrap_or("of unknown version");
     Ok(Std {
         name: format!("Debian's {COMPILER} {number}, std compiled from {SOURCES}"),
         rustc: Some(rustc),
         libraries: Some(libraries),
         sources: Some(sources),
-        target: Some("debian"),
+        target: Some("plugins-debian"),
     })
 }
 
@@ -126,11 +112,7 @@ fn libraries(root: &Path) -> anyhow::Result<PathBuf> {
     let entries = fs::read_dir(&parent).with_context(|| format!("Reading {}", parent.display()))?;
     let holds_driver = |folder: &PathBuf| {
         let files = fs::read_dir(folder).into_iter().flatten().flatten();
-        files.into_iter().any(|file| {
-            file.file_name()
-                .to_string_lossy()
-                .starts_with("librustc_driver")
-        })
+        files.into_iter().any(|file| file.file_name().to_string_lossy().starts_with("librustc_driver"))
     };
     entries
         .flatten()
@@ -141,9 +123,7 @@ fn libraries(root: &Path) -> anyhow::Result<PathBuf> {
 
 /// The candidate of `apt-cache policy`.
 fn parse_candidate(policy: &str) -> Option<&str> {
-    let candidate = policy
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("Candidate: "))?;
+    let candidate = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate: "))?;
     (candidate != "(none)").then_some(candidate)
 }
 
@@ -166,10 +146,7 @@ mod tests {
         let policy = "rustc-web:\n  Installed: (none)\n  Candidate: 1.96.0+dfsg1-1~deb12u2\n";
 
         assert_eq!(parse_candidate(policy), Some("1.96.0+dfsg1-1~deb12u2"));
-        assert_eq!(
-            parse_candidate("x:\n  Installed: (none)\n  Candidate: (none)\n"),
-            None
-        );
+        assert_eq!(parse_candidate("x:\n  Installed: (none)\n  Candidate: (none)\n"), None);
         assert_eq!(parse_candidate(""), None);
     }
 
@@ -180,9 +157,6 @@ mod tests {
             Inst rustc-web [1.85.0] (1.96.0+dfsg1-1 Debian-Security:12/oldstable-security [amd64])\n\
             Conf libllvm22 (1:22.1.8-1~deb12u1 Debian-Security:12/oldstable-security [amd64])\n";
 
-        assert_eq!(
-            parse_plan(plan),
-            ["libllvm22=1:22.1.8-1~deb12u1", "rustc-web=1.96.0+dfsg1-1"]
-        );
+        assert_eq!(parse_plan(plan), ["libllvm22=1:22.1.8-1~deb12u1", "rustc-web=1.96.0+dfsg1-1"]);
     }
 }

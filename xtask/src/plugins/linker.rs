@@ -29,11 +29,7 @@ impl Linker {
                 "A component needs {} as its linker, which is neither in {} nor on the search path: \
                  use a toolchain of rustup's, or `cargo install wasm-component-ld` and the \
                  distribution's lld",
-                if component.is_none() {
-                    "wasm-component-ld"
-                } else {
-                    "wasm-ld"
-                },
+                if component.is_none() { "wasm-component-ld" } else { "wasm-ld" },
                 folder.display()
             ),
         }

@@ -35,23 +35,12 @@ pub fn all(workspace: &Workspace) -> Vec<&Package> {
 pub fn build(workspace: &Workspace, plugin: &Package, toolchain: &Toolchain) -> anyhow::Result<()> {
     let started = Instant::now();
     let library = library(workspace, plugin)?;
-    process::run(toolchain.command(workspace).args([
-        "--package",
-        &plugin.name,
-        "--profile",
-        "plugin",
-    ]))?;
-    let built = toolchain
-        .target(workspace)
-        .join(toolchain::TARGET)
-        .join("plugin")
-        .join(format!("{library}.wasm"));
+    process::run(toolchain.command(workspace).args(["--package", &plugin.name, "--profile", "plugin"]))?;
+    let built =
+        toolchain.target(workspace).join(toolchain::TARGET).join("plugin").join(format!("{library}.wasm"));
     let component = place(workspace, plugin);
     let size = copy_if_different(&built, &component)?;
-    let (component, time) = (
-        workspace.shown(&component),
-        say::duration(started.elapsed()),
-    );
+    let (component, time) = (workspace.shown(&component), say::duration(started.elapsed()));
     println!("      {component}: {}, {time}", say::size(size));
     Ok(())
 }
@@ -59,16 +48,12 @@ pub fn build(workspace: &Workspace, plugin: &Package, toolchain: &Toolchain) -> 
 /// Where a plugin's component ends up. Always below the root, wherever cargo builds: `agent.toml`
 /// names it by its place relative to itself.
 fn place(workspace: &Workspace, plugin: &Package) -> PathBuf {
-    workspace
-        .root
-        .join("target/plugins")
-        .join(format!("{}.wasm", plugin.name))
+    workspace.root.join("target/plugins").join(format!("{}.wasm", plugin.name))
 }
 
 /// The file name of what the linker makes of the crate.
 fn library(workspace: &Workspace, plugin: &Package) -> anyhow::Result<String> {
-    let is_cdylib =
-        |target: &&crate::cargo::Target| target.crate_types.iter().any(|t| t == "cdylib");
+    let is_cdylib = |target: &&crate::cargo::Target| target.crate_types.iter().any(|t| t == "cdylib");
     match plugin.targets.iter().find(is_cdylib) {
         Some(target) => Ok(target.name.replace('-', "_")),
         None => bail!(
@@ -83,10 +68,7 @@ fn library(workspace: &Workspace, plugin: &Package) -> anyhow::Result<String> {
 fn copy_if_different(from: &Path, to: &Path) -> anyhow::Result<u64> {
     let bytes = fs::read(from).with_context(|| format!("Reading {}", from.display()))?;
     if !bytes.starts_with(&COMPONENT) {
-        bail!(
-            "{} is a core module, not a component: the linker was not wasm-component-ld",
-            from.display()
-        );
+        bail!("{} is a core module, not a component: the linker was not wasm-component-ld", from.display());
     }
     if fs::read(to).ok().as_ref() != Some(&bytes) {
         if let Some(folder) = to.parent() {

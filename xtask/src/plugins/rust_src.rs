@@ -4,7 +4,6 @@
 //! not yet made stable.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::{fs, slice};
 
 use anyhow::{Context as _, bail};
@@ -19,18 +18,14 @@ const PACKAGES: [&str; 2] = ["rust-src", "rust-web-src"];
 pub fn prepare(compiler: &Compiler) -> anyhow::Result<Std> {
     let own = compiler.sysroot.join("lib/rustlib/src/rust/library");
     let kept = cache()?.join(format!("rust-src-{}", compiler.release));
-    let sources = match [Some(own), library_in(&kept)]
-        .into_iter()
-        .flatten()
-        .find(|s| complete(s))
-    {
+    let sources = match [Some(own), library_in(&kept)].into_iter().flatten().find(|s| complete(s)) {
         Some(sources) => sources,
         None => unpack(&compiler.release, &kept)?,
     };
     Ok(Std {
         name: format!("std compiled from the sources of {}", compiler.release),
         sources: Some(sources),
-        target: Some("rust-src"),
+        target: Some("plugins-rust-src"),
         ..Std::default()
     })
 }
@@ -41,7 +36,7 @@ fn unpack(release: &str, root: &Path) -> anyhow::Result<PathBuf> {
             bail!("the toolchain has no sources, and there is no {program} here");
         }
     }
-    let offers = process::ask(Command::new("apt-cache").arg("madison").args(PACKAGES))?;
+    let offers = process::ask(packages::apt_cache().arg("madison").args(PACKAGES))?;
     let Some(package) = matching(&offers, release) else {
         bail!("the toolchain has no sources, and Debian offers none of {release} here");
     };
@@ -58,17 +53,14 @@ fn matching(offers: &str, release: &str) -> Option<String> {
         let mut columns = line.split('|').map(str::trim);
         let (name, version) = (columns.next()?, columns.next()?);
         let rest = version.strip_prefix(release)?;
-        rest.starts_with(['+', '-', '~'])
-            .then(|| format!("{name}={version}"))
+        rest.starts_with(['+', '-', '~']).then(|| format!("{name}={version}"))
     })
 }
 
 /// Debian's folder for sources, whose name holds the version.
 fn library_in(root: &Path) -> Option<PathBuf> {
     let entries = fs::read_dir(root.join("usr/src")).ok()?.flatten();
-    entries
-        .map(|entry| entry.path().join("library"))
-        .find(|library| library.is_dir())
+    entries.map(|entry| entry.path().join("library")).find(|library| library.is_dir())
 }
 
 fn complete(sources: &Path) -> bool {
@@ -84,10 +76,7 @@ mod tests {
         let offers = "  rust-src | 1.63.0+dfsg1-2 | Packages\n\
                       rust-web-src | 1.96.0+dfsg1-1~deb12u2 | Packages\n";
 
-        assert_eq!(
-            matching(offers, "1.96.0").as_deref(),
-            Some("rust-web-src=1.96.0+dfsg1-1~deb12u2")
-        );
+        assert_eq!(matching(offers, "1.96.0").as_deref(), Some("rust-web-src=1.96.0+dfsg1-1~deb12u2"));
         assert_eq!(matching(offers, "1.96"), None);
         assert_eq!(matching(offers, "1.95.0"), None);
     }

@@ -76,21 +76,13 @@ pub struct Compiler {
 }
 
 /// One route: its name for people, and what tries it.
-type Route = (
-    Choice,
-    &'static str,
-    fn(&Compiler, &Workspace) -> anyhow::Result<Std>,
-);
+type Route = (Choice, &'static str, fn(&Compiler, &Workspace) -> anyhow::Result<Std>);
 
 const ROUTES: &[Route] = &[
-    (Choice::Installed, "installed", |compiler, _| {
-        installed(compiler)
-    }),
+    (Choice::Installed, "installed", |compiler, _| installed(compiler)),
     (Choice::Rustup, "rustup", |compiler, _| rustup(compiler)),
     (Choice::Debian, "debian", debian::prepare),
-    (Choice::RustSrc, "rust-src", |compiler, _| {
-        rust_src::prepare(compiler)
-    }),
+    (Choice::RustSrc, "rust-src", |compiler, _| rust_src::prepare(compiler)),
 ];
 
 impl Toolchain {
@@ -127,14 +119,8 @@ impl Toolchain {
         command.arg("--target-dir").arg(self.target(workspace));
         // One variable that displaces all others which carry flags: those would be for the host, and
         // cargo takes only one of them. Its separator allows for spaces in paths.
-        command.env(
-            "CARGO_ENCODED_RUSTFLAGS",
-            self.flags().join(OsStr::new("\x1f")),
-        );
-        command.env(
-            "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER",
-            &self.linker.component,
-        );
+        command.env("CARGO_ENCODED_RUSTFLAGS", self.flags().join(OsStr::new("\x1f")));
+        command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", &self.linker.component);
         if let Some(rustc) = &self.std.rustc {
             command.env("RUSTC", rustc);
         }
@@ -144,9 +130,7 @@ impl Toolchain {
         if let Some(sources) = &self.std.sources {
             // `build-std` is not stable, and the second variable is cargo's own tests' way to say
             // where the sources are. Both are for these builds alone.
-            command
-                .env("RUSTC_BOOTSTRAP", "1")
-                .env("__CARGO_TESTS_ONLY_SRC_ROOT", sources);
+            command.env("RUSTC_BOOTSTRAP", "1").env("__CARGO_TESTS_ONLY_SRC_ROOT", sources);
             command.arg("-Zbuild-std=std,panic_abort");
         }
         command
@@ -161,11 +145,7 @@ impl Toolchain {
     }
 
     fn flags(&self) -> Vec<OsString> {
-        let mut flags = vec![joined(
-            "-Clink-arg=--wasm-ld-path=",
-            &self.linker.module,
-            "",
-        )];
+        let mut flags = vec![joined("-Clink-arg=--wasm-ld-path=", &self.linker.module, "")];
         // A component is the same wherever it was built, and names no folder of the builder's.
         if let Some(home) = cargo_home() {
             flags.push(joined("--remap-path-prefix=", &home, "=cargo"));
@@ -197,25 +177,16 @@ impl Compiler {
 
 /// A line `name: value` of `rustc -vV`.
 fn field<'a>(description: &'a str, name: &str) -> Option<&'a str> {
-    description
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    description.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }
 
 /// Route 1: it is there.
 fn installed(compiler: &Compiler) -> anyhow::Result<Std> {
-    let folder = compiler
-        .sysroot
-        .join("lib/rustlib")
-        .join(TARGET)
-        .join("lib");
+    let folder = compiler.sysroot.join("lib/rustlib").join(TARGET).join("lib");
     if !holds_std(&folder) {
         bail!("{} holds no libstd-*.rlib", folder.display());
     }
-    Ok(Std {
-        name: "installed target".to_owned(),
-        ..Std::default()
-    })
+    Ok(Std { name: "installed target".to_owned(), ..Std::default() })
 }
 
 /// Route 2: rustup fetches it.
@@ -225,21 +196,13 @@ fn rustup(compiler: &Compiler) -> anyhow::Result<Std> {
     }
     println!("      rustup target add {TARGET}");
     let mut command = Command::new("rustup");
-    let (succeeded, text) =
-        process::run_within(command.args(["target", "add", TARGET]), RUSTUP_LIMIT)?;
+    let (succeeded, text) = process::run_within(command.args(["target", "add", TARGET]), RUSTUP_LIMIT)?;
     if !succeeded {
-        bail!(
-            "`{}` failed: {}",
-            process::line(&command),
-            process::reason(&text)
-        );
+        bail!("`{}` failed: {}", process::line(&command), process::reason(&text));
     }
     // The toolchain in use need not be the one that rustup added to.
     let std = installed(compiler).context("rustup added the target elsewhere")?;
-    Ok(Std {
-        name: "target added by rustup".to_owned(),
-        ..std
-    })
+    Ok(Std { name: "target added by rustup".to_owned(), ..std })
 }
 
 /// Whether a folder holds a compiled standard library.
@@ -252,11 +215,7 @@ pub fn holds_std(folder: &Path) -> bool {
 
 /// A cache folder of ours that outlives a clone.
 pub fn cache() -> anyhow::Result<PathBuf> {
-    let absolute = |name: &str| {
-        env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|p| p.is_absolute())
-    };
+    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
     let base = absolute("XDG_CACHE_HOME")
         .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
         .context("neither XDG_CACHE_HOME nor HOME says where a cache may be")?;
@@ -293,11 +252,8 @@ mod tests {
     #[test]
     fn every_choice_but_auto_is_a_route() {
         let routes: Vec<Choice> = ROUTES.iter().map(|(choice, ..)| *choice).collect();
-        let choices: Vec<Choice> = Choice::value_variants()
-            .iter()
-            .copied()
-            .filter(|c| *c != Choice::Auto)
-            .collect();
+        let choices: Vec<Choice> =
+            Choice::value_variants().iter().copied().filter(|c| *c != Choice::Auto).collect();
 
         assert_eq!(routes, choices);
     }
@@ -305,25 +261,13 @@ mod tests {
     #[test]
     fn flags_of_a_compiled_std_name_no_folder_of_the_builder() {
         let toolchain = Toolchain {
-            std: Std {
-                sources: Some(PathBuf::from("/cache/library")),
-                ..Std::default()
-            },
-            linker: Linker {
-                component: "/a/wcl".into(),
-                module: "/a b/wasm-ld".into(),
-            },
+            std: Std { sources: Some(PathBuf::from("/cache/library")), ..Std::default() },
+            linker: Linker { component: "/a/wcl".into(), module: "/a b/wasm-ld".into() },
         };
 
         let flags = toolchain.flags();
 
-        assert_eq!(
-            flags.first().unwrap(),
-            "-Clink-arg=--wasm-ld-path=/a b/wasm-ld"
-        );
-        assert_eq!(
-            flags.last().unwrap(),
-            "--remap-path-prefix=/cache/library=std"
-        );
+        assert_eq!(flags.first().unwrap(), "-Clink-arg=--wasm-ld-path=/a b/wasm-ld");
+        assert_eq!(flags.last().unwrap(), "--remap-path-prefix=/cache/library=std");
     }
 }

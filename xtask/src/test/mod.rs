@@ -64,13 +64,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     }
     let mut reports = Vec::new();
     for (index, step) in steps.iter().enumerate() {
-        println!(
-            "[{}/{}] {}: {}",
-            index + 1,
-            steps.len(),
-            step.name(),
-            step.about()
-        );
+        println!("[{}/{}] {}: {}", index + 1, steps.len(), step.name(), step.about());
         reports.push(step.run(&workspace, options)?);
         println!();
     }
@@ -100,12 +94,7 @@ impl Step {
         if let Some(failure) = &failure {
             println!("{}: {failure}", self.name());
         }
-        Ok(Report {
-            step: self,
-            time: started.elapsed(),
-            tally,
-            failure,
-        })
+        Ok(Report { step: self, time: started.elapsed(), tally, failure })
     }
 
     fn name(self) -> &'static str {
@@ -141,18 +130,9 @@ fn clippy(workspace: &Workspace) -> Command {
 /// the rest of what it makes the harness print.
 fn tests(workspace: &Workspace, tally: &mut Tally) -> anyhow::Result<()> {
     let mut command = workspace.cargo();
-    command.args([
-        "test",
-        "--workspace",
-        "--no-fail-fast",
-        "--",
-        "--show-output",
-    ]);
+    command.args(["test", "--workspace", "--no-fail-fast", "--", "--show-output"]);
     // A test that needs a desktop starts its own, and never touches the user's.
-    command
-        .env_remove("DISPLAY")
-        .env_remove("WAYLAND_DISPLAY")
-        .env_remove("XAUTHORITY");
+    command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").env_remove("XAUTHORITY");
     let status = process::run_by_line(&mut command, |line| {
         if tally.line(line) {
             println!("{line}");
@@ -163,10 +143,7 @@ fn tests(workspace: &Workspace, tally: &mut Tally) -> anyhow::Result<()> {
 
 /// Says what was skipped, how each step went, and the sum.
 fn conclude(reports: &[Report]) -> ExitCode {
-    let skipped: Vec<_> = reports
-        .iter()
-        .flat_map(|report| &report.tally.skipped)
-        .collect();
+    let skipped: Vec<_> = reports.iter().flat_map(|report| &report.tally.skipped).collect();
     if !skipped.is_empty() {
         println!("Skipped:");
         for skip in &skipped {
@@ -174,10 +151,7 @@ fn conclude(reports: &[Report]) -> ExitCode {
         }
         println!();
     }
-    let failed: Vec<_> = reports
-        .iter()
-        .flat_map(|report| &report.tally.failed)
-        .collect();
+    let failed: Vec<_> = reports.iter().flat_map(|report| &report.tally.failed).collect();
     if !failed.is_empty() {
         println!("Failed:");
         for name in &failed {
@@ -186,26 +160,10 @@ fn conclude(reports: &[Report]) -> ExitCode {
         println!();
     }
     for report in reports {
-        let outcome = if report.failure.is_some() {
-            "FAILED"
-        } else {
-            "ok"
-        };
-        println!(
-            "{:<12}{outcome:<8}{:>12}",
-            report.step.name(),
-            say::duration(report.time)
-        );
+        let outcome = if report.failure.is_some() { "FAILED" } else { "ok" };
+        println!("{:<12}{outcome:<8}{:>12}", report.step.name(), say::duration(report.time));
     }
     let passed: usize = reports.iter().map(|report| report.tally.passed).sum();
-    println!(
-        "\n{passed} passed, {} failed, {} skipped",
-        failed.len(),
-        skipped.len()
-    );
-    if failed.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    println!("\n{passed} passed, {} failed, {} skipped", failed.len(), skipped.len());
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

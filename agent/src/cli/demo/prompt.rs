@@ -33,12 +33,7 @@ const WORDS: [Word; 9] = [
         run: hint,
     },
     Word { name: "off", arguments: "DISPLAY", help: "ask for a display to be switched off", run: off },
-    Word {
-        name: "seamless",
-        arguments: "on|off",
-        help: "ask for seamless windows",
-        run: seamless,
-    },
+    Word { name: "seamless", arguments: "on|off", help: "ask for seamless windows", run: seamless },
     Word {
         name: "interval",
         arguments: "SECONDS",

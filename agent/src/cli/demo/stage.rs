@@ -106,7 +106,9 @@ impl Stage {
                 "  SKIPPED screenshot {name}: import failed: {}",
                 String::from_utf8_lossy(&output.stderr).trim()
             ),
-            Err(error) => println!("  SKIPPED screenshot {name}: cannot run import (package imagemagick): {error}"),
+            Err(error) => {
+                println!("  SKIPPED screenshot {name}: cannot run import (package imagemagick): {error}")
+            }
         }
     }
 
@@ -125,6 +127,7 @@ fn line(step: &Step, began: Instant) -> String {
 fn xrandr() -> Option<Vec<String>> {
     let output = Command::new("xrandr").arg("--current").output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
-    let telling = |line: &&str| line.starts_with("Screen") || (line.contains(" connected") && line.contains('+'));
+    let telling =
+        |line: &&str| line.starts_with("Screen") || (line.contains(" connected") && line.contains('+'));
     Some(text.lines().filter(telling).map(str::to_owned).collect())
 }

@@ -1,0 +1,178 @@
+//! A host, a device, a driver and an agent in one process.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bellhop_agent::agent::Agent;
+use bellhop_agent::config::Config;
+use bellhop_agent::sandbox::compile::Compiler;
+use bellhop_desktop::{Outputs, headless::Headless};
+use driver_core::Driver;
+use driver_core::pci::PciDevice;
+use tempfile::TempDir;
+use vmmdev::carrier::InProcess;
+use vmmdev::{GuestReport, Host};
+
+use crate::{PATIENCE, bellhop, display_component, log};
+
+/// A plugin of a rig: its name, its component, and the rest of its table in `agent.toml`.
+struct PluginSpec {
+    name: String,
+    component: PathBuf,
+    table: String,
+}
+
+/// A rig that is being set up. Each test names its plugins as nobody else does: the log is common.
+pub struct RigBuilder {
+    setup: Setup,
+    plugins: Vec<PluginSpec>,
+    outputs: Arc<dyn Outputs>,
+}
+
+/// The parts that exist before the agent does.
+pub struct Setup {
+    /// The host's end.
+    pub host: Host,
+    /// The guest's device, with its interrupt serviced.
+    pub device: Arc<PciDevice>,
+    folder: TempDir,
+}
+
+/// A running agent, and what is around it.
+pub struct Rig {
+    /// The host's end.
+    pub host: Host,
+    /// The guest's device, for sessions beside the agent's.
+    pub device: Arc<PciDevice>,
+    agent: Option<Agent>,
+    _folder: TempDir,
+}
+
+impl Setup {
+    /// A host whose machine has just started.
+    ///
+    /// # Panics
+    /// When the device model and the driver do not get on.
+    #[must_use]
+    pub fn new() -> Self {
+        log::record();
+        let host = Host::default();
+        let device = PciDevice::probe(Arc::new(InProcess::new(&host))).expect("the device is in order");
+        Self { host, device, folder: tempfile::tempdir().expect("there is room for a folder") }
+    }
+
+    /// Where a test may put files.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Goes on to choose plugins.
+    #[must_use]
+    pub fn rig(self) -> RigBuilder {
+        RigBuilder { setup: self, plugins: Vec::new(), outputs: Arc::new(Headless::new(16)) }
+    }
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RigBuilder {
+    /// Adds the display plugin under a name, with its usual grants.
+    #[must_use]
+    pub fn display(self, name: &str) -> Self {
+        let grants = r#"
+            events = ["display-change", "restored"]
+            capabilities = ["graphics"]
+            requests = ["display", "guest"]
+            desktop = ["outputs"]"#;
+        let component = display_component();
+        self.component(name, component, &format!("grants = {{ {} }}", grants.trim().replace('\n', ",")))
+    }
+
+    /// Adds a plugin by its bytes, with further lines of its table.
+    #[must_use]
+    pub fn plugin(self, name: &str, component: &[u8], table: &str) -> Self {
+        let path = self.setup.folder().join(format!("{name}.wasm"));
+        std::fs::write(&path, component).expect("a component can be written");
+        self.component(name, path, table)
+    }
+
+    /// Adds a plugin by its file, with further lines of its table.
+    #[must_use]
+    pub fn component(mut self, name: &str, component: PathBuf, table: &str) -> Self {
+        self.plugins.push(PluginSpec { name: name.to_owned(), component, table: table.to_owned() });
+        self
+    }
+
+    /// Replaces the headless desktop.
+    #[must_use]
+    pub fn outputs(mut self, outputs: Arc<dyn Outputs>) -> Self {
+        self.outputs = outputs;
+        self
+    }
+
+    /// Starts the agent.
+    ///
+    /// # Panics
+    /// When the configuration is wrong or the agent does not start.
+    #[must_use]
+    pub fn start(self) -> Rig {
+        let Setup { host, device, folder } = self.setup;
+        let mut text = format!("cache = {:?}\n", common_cache());
+        for PluginSpec { name, component, table } in &self.plugins {
+            text += &format!("[plugins.{name}]\ncomponent = {component:?}\n{table}\n");
+        }
+        let config = Config::parse(&text, &folder.path().join("agent.toml"))
+            .unwrap_or_else(|error| panic!("The rig's configuration is wrong: {error}"));
+        let driver: Arc<dyn Driver> = Arc::new(device.session());
+        let agent =
+            Agent::start(&config, driver, self.outputs, Compiler::new(bellhop())).expect("the agent starts");
+        Rig { host, device, agent: Some(agent), _folder: folder }
+    }
+}
+
+impl Rig {
+    /// A rig with the display plugin on a headless desktop.
+    #[must_use]
+    pub fn with_display(name: &str) -> Self {
+        Setup::new().rig().display(name).start()
+    }
+
+    /// How many plugins run, of how many that were to.
+    #[must_use]
+    pub fn running(&self) -> (usize, usize) {
+        self.agent.as_ref().map_or((0, 0), Agent::running)
+    }
+
+    /// Waits until the guest has told its host what is wanted.
+    ///
+    /// # Panics
+    /// When it does not in time.
+    pub fn wait_guest(&self, what: &str, wanted: impl FnMut(&GuestReport) -> bool) -> GuestReport {
+        self.host.wait_guest(PATIENCE, wanted).unwrap_or_else(|_| {
+            panic!("Not within {PATIENCE:?}: {what}; the guest reported {:#?}", self.host.guest())
+        })
+    }
+
+    /// Stops the agent.
+    pub fn stop(&mut self) {
+        if let Some(agent) = self.agent.take() {
+            agent.stop();
+        }
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// One cache for all tests of a user, so that a component is compiled once.
+fn common_cache() -> PathBuf {
+    std::env::temp_dir().join(format!("bellhop-tests-{}", nix::unistd::geteuid()))
+}
