@@ -89,16 +89,11 @@ struct Fitted {
     why: Option<String>,
 }
 
-/// Whether there is anything in this change at all; without that it merely says that there could be
-/// such a display.
-pub fn says_something(change: &Change) -> bool {
-    let Change { id: _, disabled, primary, origin, width, height, bits_per_pixel } = change;
-    *disabled
-        || *primary
-        || origin.is_some()
-        || width.is_some()
-        || height.is_some()
-        || bits_per_pixel.is_some()
+/// Whether the host wants anything of a display: a host reports each one that it never used as off,
+/// which tells no more than that there could be such a display.
+pub fn wants_something(change: &Change) -> bool {
+    let Change { id: _, disabled: _, primary, origin, width, height, bits_per_pixel } = change;
+    *primary || origin.is_some() || width.is_some() || height.is_some() || bits_per_pixel.is_some()
 }
 
 impl Wanted {
@@ -755,12 +750,12 @@ mod tests {
     }
 
     #[test]
-    fn only_a_change_with_something_in_it_says_something() {
-        assert!(!says_something(&display(3)));
-        assert!(says_something(&off(3)));
-        assert!(says_something(&primary(display(3))));
-        assert!(says_something(&at(0, 0, display(3))));
-        assert!(says_something(&Change { width: Some(0), ..display(3) }));
-        assert!(says_something(&Change { bits_per_pixel: Some(32), ..display(3) }));
+    fn a_display_that_is_merely_off_is_not_wanted_to_be_anything() {
+        assert!(!wants_something(&display(3)));
+        assert!(!wants_something(&off(3)));
+        assert!(wants_something(&primary(display(3))));
+        assert!(wants_something(&at(0, 0, display(3))));
+        assert!(wants_something(&Change { width: Some(0), ..display(3) }));
+        assert!(wants_something(&Change { bits_per_pixel: Some(32), ..display(3) }));
     }
 }

@@ -164,7 +164,7 @@ impl Display {
 fn everything_wanted() -> Result<Vec<Change>, Error> {
     let mut changes = fetch(false)?;
     // The host answers for all displays it could have, whether or not it wants anything of them.
-    changes.retain(layout::says_something);
+    changes.retain(layout::wants_something);
     Ok(changes)
 }
 

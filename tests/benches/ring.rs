@@ -1,0 +1,177 @@
+//! What the sandbox costs: one event, from the device to the handled request, three ways.
+//!
+//! - `component`: the display plugin as a component in its sandbox;
+//! - `native`: the same logic, the very same crate, as native code on the same driver;
+//! - `wire`: only the packets that both exchange with the host.
+//!
+//! All three begin with a host's wish and include the interrupt; none includes a thread of the agent,
+//! so that what differs is the sandbox alone.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use bellhop_agent::config::Config;
+use bellhop_agent::dispatch::{Dispatcher, Mailbox};
+use bellhop_agent::host;
+use bellhop_agent::sandbox::cache::Cache;
+use bellhop_agent::sandbox::compile::Compiler;
+use bellhop_agent::sandbox::{Instance, Sandbox, engine};
+use bellhop_desktop::Outputs;
+use bellhop_desktop::headless::Headless;
+use bellhop_plugin::display::{Change, Position};
+use bellhop_plugin::outputs as plugin_outputs;
+use criterion::{Criterion, criterion_group, criterion_main};
+use display::layout::Wanted;
+use driver_core::pci::PciDevice;
+use driver_core::requests::{self, DisplayChange};
+use driver_core::wire::Events;
+use driver_core::{Driver, Wake};
+use support::display_component;
+use vmmdev::carrier::InProcess;
+use vmmdev::{Hint, Host};
+
+/// Two sizes in turn, so that each wish is new.
+const SIZES: [(u32, u32); 2] = [(1280, 800), (1024, 768)];
+
+struct Bench {
+    host: Host,
+    driver: Arc<dyn Driver>,
+    desktop: Arc<Headless>,
+    turn: usize,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let host = Host::default();
+        let device = PciDevice::probe(Arc::new(InProcess::new(&host))).expect("the device is in order");
+        let driver: Arc<dyn Driver> = Arc::new(device.session());
+        driver.change_filter(Events::DISPLAY_CHANGE, Events::empty()).expect("a filter");
+        Self { host, driver, desktop: Arc::new(Headless::new(1)), turn: 0 }
+    }
+
+    /// The host rings, and the event is taken from the driver.
+    fn ring(&mut self) -> Events {
+        let (width, height) = SIZES[self.turn % 2];
+        self.turn += 1;
+        self.host.set_video_mode_hint(Hint::new(0, width, height)).expect("display 0 exists");
+        match self.driver.wait(Events::DISPLAY_CHANGE, None) {
+            Ok(Wake::Events(events)) => events,
+            other => panic!("An event was expected, not {other:?}"),
+        }
+    }
+}
+
+fn instance(bench: &Bench) -> Instance {
+    let component = display_component();
+    let text = format!(
+        "[plugins.display]\ncomponent = {component:?}\n[plugins.display.grants]\nevents = [\"display-change\", \
+         \"restored\"]\ncapabilities = [\"graphics\"]\nrequests = [\"display\", \"guest\"]\ndesktop = [\"outputs\"]"
+    );
+    let config = Config::parse(&text, &component).expect("the configuration is right");
+    let plugin = &config.plugins[0];
+    let engine = engine::engine().expect("wasmtime runs here");
+    let folder = std::env::temp_dir().join(format!("bellhop-bench-{}", nix::unistd::geteuid()));
+    let cache = Cache::new(folder, &engine, Compiler::new(support::bellhop()));
+    let sandbox = Sandbox::new(engine, cache).expect("a thread can be had");
+    let program = sandbox.link(plugin).expect("the display plugin links");
+    let name: Arc<str> = plugin.name.as_str().into();
+    let dispatcher = Arc::new(Dispatcher::new(bench.driver.clone()));
+    dispatcher.enrol(&name, &Arc::new(Mailbox::default()));
+    let host = host::Host {
+        plugin: name,
+        authority: plugin.authority.clone(),
+        dispatcher,
+        driver: bench.driver.clone(),
+        outputs: bench.desktop.clone(),
+        started: Instant::now(),
+    };
+    let mut instance = program.start(host, Arc::new(AtomicBool::new(false))).expect("it starts");
+    instance.init(&plugin.config).expect("no fault").expect("it is content");
+    instance
+}
+
+fn component(criterion: &mut Criterion) {
+    let mut bench = Bench::new();
+    let mut instance = instance(&bench);
+    criterion.benchmark_group("ring").bench_function("component", |bencher| {
+        bencher.iter(|| {
+            let events = bench.ring();
+            instance.on_host_events(events.bits()).expect("no fault").expect("it is content");
+        });
+    });
+}
+
+fn native(criterion: &mut Criterion) {
+    let mut bench = Bench::new();
+    let config = display::config::Config::default();
+    let mut wanted = Wanted::default();
+    criterion.benchmark_group("ring").bench_function("native", |bencher| {
+        bencher.iter(|| {
+            black_box(bench.ring());
+            let outputs = bench.desktop.enumerate().expect("headless").into_iter().map(to_plugin);
+            let outputs = config.managed(outputs.collect());
+            let wishes = requests::display_wishes(&*bench.driver, true).expect("the host answers");
+            let changes: Vec<_> = wishes.changes.into_iter().map(to_change).collect();
+            wanted.merge(&changes, &outputs, &config);
+            let layout = wanted.arrange(&outputs).expect("a layout");
+            let placements: Vec<_> = layout.placements().into_iter().map(to_desktop).collect();
+            let outcome = bench.desktop.apply(&placements).expect("headless");
+            let outputs: Vec<_> = outcome.outputs.into_iter().map(to_plugin).collect();
+            let positions: Vec<_> = layout
+                .positions(&outputs)
+                .into_iter()
+                .map(|place| place.map(|Position { x, y }| (x, y)))
+                .collect();
+            requests::report_monitor_positions(&*bench.driver, &positions).expect("the host answers");
+            black_box(layout.to_string());
+        });
+    });
+}
+
+fn wire(criterion: &mut Criterion) {
+    let mut bench = Bench::new();
+    criterion.benchmark_group("ring").bench_function("wire", |bencher| {
+        bencher.iter(|| {
+            black_box(bench.ring());
+            black_box(requests::display_wishes(&*bench.driver, true).expect("the host answers"));
+            requests::report_monitor_positions(&*bench.driver, &[Some((0, 0))]).expect("the host answers");
+        });
+    });
+}
+
+fn to_change(change: DisplayChange) -> Change {
+    Change {
+        id: change.id,
+        disabled: change.disabled,
+        primary: change.primary,
+        origin: change.origin.map(|(x, y)| Position { x, y }),
+        width: change.width,
+        height: change.height,
+        bits_per_pixel: change.bits_per_pixel,
+    }
+}
+
+fn to_plugin(output: bellhop_desktop::Output) -> plugin_outputs::Output {
+    let area = output.area.map(|area| plugin_outputs::Area {
+        x: area.x,
+        y: area.y,
+        width: area.width,
+        height: area.height,
+    });
+    plugin_outputs::Output { name: output.name, area, primary: output.primary }
+}
+
+fn to_desktop(placement: plugin_outputs::Placement) -> bellhop_desktop::Placement {
+    let area = placement.area.map(|area| bellhop_desktop::Area {
+        x: area.x,
+        y: area.y,
+        width: area.width,
+        height: area.height,
+    });
+    bellhop_desktop::Placement { name: placement.name, area, primary: placement.primary }
+}
+
+criterion_group!(ring, component, native, wire);
+criterion_main!(ring);

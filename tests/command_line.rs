@@ -1,0 +1,294 @@
+//! The `bellhop` command as an administrator meets it, a broken `agent.toml` in hand.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use support::fixtures::Fixture;
+use support::{bellhop, display_component};
+use tempfile::TempDir;
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(bellhop())
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("DISPLAY")
+        .env_remove("JOURNAL_STREAM")
+        .stdin(Stdio::null())
+        .output()
+        .expect("bellhop can be started")
+}
+
+/// Writes an `agent.toml`, checks it, and gives back the exit status and all that was said.
+fn check(text: &str) -> (Option<i32>, String) {
+    let folder = folder(text);
+    let output = run(folder.path(), &["check", "--config", "agent.toml"]);
+    (output.status.code(), said(&output))
+}
+
+fn folder(agent_toml: &str) -> TempDir {
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+    std::fs::write(folder.path().join("agent.toml"), agent_toml).expect("a file");
+    std::fs::write(folder.path().join("quiet.wasm"), Fixture::default().component()).expect("a file");
+    folder
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn a_configuration_that_is_right_is_said_to_be() {
+    let (code, said) = check("[plugins.quiet]\ncomponent = \"quiet.wasm\"\n");
+
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("quiet: fits its grants"), "{said}");
+}
+
+#[test]
+fn an_empty_configuration_is_right() {
+    let (code, said) = check("");
+
+    assert_eq!((code, said.as_str()), (Some(0), "agent.toml: 0 plugins, all well\n"));
+}
+
+#[test]
+fn what_is_wrong_is_shown_with_its_place() {
+    let cases = [
+        ("driver = \"auto", "agent.toml:1:"),
+        ("\n\n= 3\n", "agent.toml:3:1:"),
+        ("drivr = \"auto\"", "agent.toml:1:1: unknown field `drivr`, expected one of `driver`"),
+        ("driver = \"vmmdev\"", "agent.toml:1:10: unknown variant `vmmdev`, expected `auto`"),
+        ("driver = 3", "agent.toml:1:10:"),
+        ("[outputs]\nbackend = \"wayland\"", "agent.toml:2:11: unknown variant `wayland`, expected one of"),
+        (
+            "[limits]\nmemory = 16",
+            "agent.toml:2:10: invalid type: integer `16`, expected a size with its unit",
+        ),
+        (
+            "[limits]\nwall-per-event = \"5 h\"",
+            "agent.toml:2:18: invalid value: string \"5 h\", expected a time",
+        ),
+        ("[plugins.quiet]\n", "missing field `component`"),
+        ("[plugins.quiet]\ncomponent = \"nothing.wasm\"", "agent.toml:2:13: no component at nothing.wasm"),
+        (
+            "[plugins.quiet]\ncomponent = \"quiet.wasm\"\ngrants.event = []",
+            "agent.toml:3:8: unknown field `event`, expected one of `events`",
+        ),
+        (
+            "[plugins.quiet]\ncomponent = \"quiet.wasm\"\ngrants.events = [\"display-chang\"]",
+            "agent.toml:3:18: no event that plugins may hear is called `display-chang`; there are `mouse-",
+        ),
+        (
+            "[plugins.quiet]\ncomponent = \"quiet.wasm\"\ngrants.events = [\"hgcm\"]",
+            "no event that plugins may hear is called `hgcm`",
+        ),
+        (
+            "[plugins.quiet]\ncomponent = \"quiet.wasm\"\ngrants.requests = [\"outputs\"]",
+            "no interface under `requests` is called `outputs`; there are `display`, `guest`",
+        ),
+        (
+            "[plugins.quiet]\ncomponent = \"quiet.wasm\"\nsha256 = \"abc\"",
+            "agent.toml:3:10: a SHA-256 digest is 64 hexadecimal digits",
+        ),
+        ("[plugins.\"a b\"]\ncomponent = \"quiet.wasm\"", "agent.toml:1:10: a plugin's name is at most 64"),
+    ];
+    for (text, expected) in cases {
+        let (code, said) = check(text);
+        assert_eq!(code, Some(78), "{text}: {said}");
+        assert!(said.contains(expected), "{text}\nexpected: {expected}\nsaid: {said}");
+    }
+}
+
+#[test]
+fn all_problems_are_shown_at_once_with_the_lines_they_stand_in() {
+    let (code, said) = check(
+        "[plugins.quiet]\ncomponent = \"nothing.wasm\"\n[plugins.quiet.grants]\nevents = [\"x\"]\ndesktop = [\"y\"]\n",
+    );
+
+    assert_eq!(code, Some(78));
+    for expected in
+        ["agent.toml:2:13:", "agent.toml:4:11:", "agent.toml:5:12:", "  | events = [\"x\"]", "^^^"]
+    {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+}
+
+#[test]
+fn a_configuration_that_is_not_there_is_named() {
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+
+    for command in ["run", "check"] {
+        let output = run(folder.path(), &[command, "--config", "missing.toml"]);
+        assert_eq!(output.status.code(), Some(78));
+        assert!(said(&output).contains("Cannot read the configuration missing.toml"), "{}", said(&output));
+    }
+}
+
+#[test]
+fn a_configuration_that_is_not_text_is_refused() {
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+    std::fs::write(folder.path().join("agent.toml"), [0xff, 0xfe, 0x00]).expect("a file");
+
+    let output = run(folder.path(), &["check", "--config", "agent.toml"]);
+
+    assert_eq!(output.status.code(), Some(78));
+    assert!(said(&output).contains("it is not UTF-8 text"), "{}", said(&output));
+}
+
+#[test]
+fn a_component_that_does_not_fit_fails_the_check_and_not_the_others() {
+    let text = format!(
+        "[plugins.quiet]\ncomponent = \"quiet.wasm\"\n[plugins.display]\ncomponent = {:?}\n",
+        display_component()
+    );
+
+    let (code, said) = check(&text);
+
+    assert_eq!(code, Some(78));
+    assert!(said.contains("quiet: fits its grants"), "{said}");
+    assert!(said.contains("add desktop = [\"outputs\"] to its grants"), "{said}");
+}
+
+#[test]
+fn the_reference_configuration_is_right_and_explained() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let _ = display_component();
+
+    let checked = run(root, &["check", "--config", "agent.toml"]);
+    let explained = run(root, &["explain", "display", "--config", "agent.toml"]);
+
+    assert_eq!(checked.status.code(), Some(0), "{}", said(&checked));
+    assert!(!said(&checked).contains("does not use"), "{}", said(&checked));
+    assert_eq!(explained.status.code(), Some(0), "{}", said(&explained));
+    let text = said(&explained);
+    for expected in
+        ["granted by requests = [\"display\"]", "report-positions", "May hear      display-change|restored"]
+    {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+}
+
+#[test]
+fn explaining_a_file_names_the_grants_it_would_need() {
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+    let component = display_component();
+
+    let output = run(folder.path(), &["explain", &component.to_string_lossy()]);
+
+    assert_eq!(output.status.code(), Some(0));
+    assert!(said(&output).contains("needs desktop = [\"outputs\"]"), "{}", said(&output));
+}
+
+#[test]
+fn explaining_a_plugin_that_is_not_there_lists_those_that_are() {
+    let folder = folder("[plugins.quiet]\ncomponent = \"quiet.wasm\"\n");
+
+    let output = run(folder.path(), &["explain", "loud", "--config", "agent.toml"]);
+
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("agent.toml has no such plugin; it has quiet"), "{}", said(&output));
+}
+
+#[test]
+fn a_machine_without_the_device_has_an_exit_status_of_its_own() {
+    let folder = folder("");
+
+    let output = run(folder.path(), &["run", "--config", "agent.toml"]);
+
+    assert_eq!(output.status.code(), Some(69));
+    assert!(said(&output).contains("driver = \"simulated\""), "{}", said(&output));
+}
+
+#[test]
+fn a_wrong_command_line_is_a_usage_error() {
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+
+    assert_eq!(run(folder.path(), &["sing"]).status.code(), Some(2));
+    assert_eq!(run(folder.path(), &["--version"]).status.code(), Some(0));
+    let help = run(folder.path(), &["--help"]);
+    assert!(said(&help).contains("Exit status:"), "{}", said(&help));
+}
+
+#[test]
+fn the_compiler_child_refuses_what_is_not_a_component() {
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+
+    let output = run(folder.path(), &["compile"]);
+
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    assert!(said(&output).starts_with("bellhop: "), "{}", said(&output));
+}
+
+#[test]
+fn the_daemon_is_ready_and_stops_cleanly_on_either_signal() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let folder = folder(
+            "driver = \"simulated\"\ncache = \"cache\"\n[plugins.quiet]\ncomponent = \"quiet.wasm\"\n",
+        );
+        let mut daemon = Command::new(bellhop())
+            .args(["run", "--config", "agent.toml", "--log-format", "json"])
+            .current_dir(folder.path())
+            .env_remove("DISPLAY")
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("bellhop can be started");
+        let mut lines = BufReader::new(daemon.stderr.take().expect("it was piped")).lines();
+        let mut line_with = |text: &str| {
+            lines
+                .by_ref()
+                .map(|line| line.expect("text"))
+                .find(|line| line.contains(text))
+                .expect("it is logged")
+        };
+
+        let ready = line_with("Ready");
+        assert!(ready.contains("\"running\":1") && ready.contains("\"wanted\":1"), "{ready}");
+        kill(Pid::from_raw(daemon.id().cast_signed()), signal).expect("it can be told");
+        line_with("Stopped");
+
+        assert_eq!(daemon.wait().expect("it ends").code(), Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn a_daemon_whose_plugin_is_refused_runs_on_and_says_why() {
+    let text = "driver = \"simulated\"\ncache = \"cache\"\n[plugins.broken]\ncomponent = \"broken.wasm\"\n[plugins.quiet]\ncomponent = \"quiet.wasm\"\n";
+    let folder = folder(text);
+    std::fs::write(folder.path().join("broken.wasm"), b"nonsense").expect("a file");
+    let mut daemon = Command::new(bellhop())
+        .args(["run", "--config", "agent.toml", "--log-format", "human"])
+        .current_dir(folder.path())
+        .env_remove("DISPLAY")
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("bellhop can be started");
+    let mut lines =
+        BufReader::new(daemon.stderr.take().expect("it was piped")).lines().map(|line| line.expect("text"));
+
+    let seen: Vec<_> = lines.by_ref().take_while(|line| !line.contains("Ready")).collect();
+    kill(Pid::from_raw(daemon.id().cast_signed()), Signal::SIGTERM).expect("it can be told");
+    let rest: Vec<_> = lines.collect();
+
+    assert!(seen.iter().any(|line| line.contains("Not admitted: Not WebAssembly")), "{seen:#?}");
+    assert_eq!(daemon.wait().expect("it ends").code(), Some(0), "{rest:#?}");
+}
+
+#[test]
+fn a_demo_without_a_screen_plays_to_the_end() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let _ = display_component();
+
+    let output = run(root, &["demo", "--config", "agent.toml"]);
+
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    for step in 1..=10 {
+        assert!(text.contains(&format!("\n  {step:>4}  ")), "step {step}: {text}");
+    }
+    assert!(text.contains("HEADLESS1 1024x768+1366+0"), "{text}");
+    assert!(text.contains("2147483648x800 is larger than the configured maximum"), "{text}");
+}
