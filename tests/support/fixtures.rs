@@ -154,7 +154,7 @@ impl Fixture {
         let imports: String = interfaces.iter().map(|name| format!("import {name};\n")).collect();
         let exports: String =
             self.exports.iter().map(|name| format!("export bellhop:guest/{name}@0.1.0;\n")).collect();
-        format!("package fixture:world;\nworld fixture {{\n{imports}{exports}}}\n{}", self.extra_wit)
+        format!("package fixture:component;\nworld fixture {{\n{imports}{exports}}}\n{}", self.extra_wit)
     }
 
     fn module(&self) -> String {

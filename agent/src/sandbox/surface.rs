@@ -153,9 +153,11 @@ impl Surface {
             self.imports.extend(interface(types, name, &item.ty));
         }
         for (name, item) in &component.exports {
-            // The embedding nests the world one level deeper than its own name.
-            self.add_worlds_in(types, &item.ty);
-            self.exports.extend(interface(types, name, &item.ty));
+            match item.ty {
+                // The embedding nests the world one level deeper than its own name.
+                ComponentEntityType::Component(_) => self.add_worlds_in(types, &item.ty),
+                _ => self.exports.extend(interface(types, name, &item.ty)),
+            }
         }
     }
 }
