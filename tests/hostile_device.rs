@@ -61,8 +61,11 @@ fn a_count_beyond_the_packet_is_clamped_and_said() {
 fn no_displays_at_all_change_nothing() {
     let rig = Rig::with_display("device-none");
     rig.host.inject(LAYOUT, Fault::announce_displays(0), Times::Next(1));
+    let since = rig.host.journal_position();
 
     rig.host.set_video_mode_hint(Hint::new(0, 1000, 700)).expect("display 0 exists");
+    // The wish is lost with the lie, so it must have been asked for before the next one.
+    rig.host.wait_request(since, PATIENCE, |seen| seen.request_type == LAYOUT).expect("the guest asks");
 
     still_works(&rig, 1001);
 }
