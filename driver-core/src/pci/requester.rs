@@ -71,10 +71,13 @@ impl Requester {
     }
 
     fn carry(&self, slot: &Mutex<Slot>, packet: &mut [u8]) -> Result<Status> {
+        let for_interrupt = std::ptr::eq(slot, &self.interrupt);
         let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         let sent = check(packet, slot.length)?;
         let request = RequestType(sent.request_type.get());
-        tracing::trace!(target: "bellhop::ring", step = 7u64, %request, "Request port written");
+        if !for_interrupt {
+            tracing::trace!(target: "bellhop::ring", step = 7u64, %request, "Request submitted");
+        }
         let gone = |_: BusFault| failed(request, Status::INVALID_STATE);
         self.bus.dma_write(slot.address, packet).map_err(gone)?;
         self.bus.write_port(REQUEST_PORT, slot.address).map_err(gone)?;

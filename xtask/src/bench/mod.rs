@@ -39,9 +39,9 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     build::all(&workspace, Profile::Release, options.plugin_toolchain)?;
     let figures = workspace.target.join("criterion");
 
-    println!("\nThe ring: cargo bench --package bellhop-tests --bench ring");
+    println!("\nThe ring: cargo bench --workspace --bench ring");
     let mut command = workspace.cargo();
-    command.args(["bench", "--package", "bellhop-tests", "--bench", "ring"]);
+    command.args(["bench", "--workspace", "--bench", "ring"]);
     if options.quick {
         command.args(["--", "--quick"]);
     }

@@ -44,14 +44,14 @@ pub(super) fn demo(options: &Options) -> Result<Verdict> {
         std::fs::create_dir_all(folder).with_context(|| format!("Cannot make {}", folder.display()))?;
     }
     let (host, driver) = drivers::simulated()?;
-    let outputs = run::outputs(&config);
+    let desktop = run::desktop(&config);
     println!("Guest    {}", driver.describe());
-    println!("Desktop  {}", outputs.describe());
-    let agent = Agent::start(&config, driver, outputs.clone(), compiler()?)?;
+    println!("Desktop  {} ({})", desktop.outputs.describe(), desktop.reason);
+    let agent = Agent::start(&config, driver, desktop.outputs.clone(), compiler()?)?;
     let (running, wanted) = agent.running();
     println!("Plugins  {running} of {wanted} run");
 
-    let stage = Stage::new(host, outputs, recorder, options.screenshots.clone());
+    let stage = Stage::new(host, desktop, recorder, options.screenshots.clone());
     let outcome = if options.interactive { prompt::talk(&stage) } else { scene::play(&stage) };
     agent.stop();
     println!("\nAgent stopped; the host is left with {}", stage.host_view());

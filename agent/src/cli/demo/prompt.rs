@@ -25,7 +25,7 @@ enum Flow {
     Quit,
 }
 
-const WORDS: [Word; 9] = [
+const WORDS: [Word; 8] = [
     Word {
         name: "hint",
         arguments: "DISPLAY WIDTH HEIGHT [X Y]",
@@ -40,7 +40,6 @@ const WORDS: [Word; 9] = [
         help: "ask for statistics at this pace; 0 for none",
         run: interval,
     },
-    Word { name: "reset", arguments: "", help: "reset the machine's device", run: reset },
     Word { name: "restore", arguments: "", help: "save the machine's state and restore it", run: restore },
     Word { name: "state", arguments: "", help: "show what the guest reported, and its screens", run: state },
     Word { name: "help", arguments: "", help: "show this", run: help },
@@ -128,12 +127,6 @@ fn unheard(stage: &Stage, rang: bool, event: driver_core::wire::Events) {
     } else {
         println!("  The event {event} is pending: no plugin subscribed to it.");
     }
-}
-
-fn reset(stage: &Stage, _: &[&str]) -> Result<Flow> {
-    stage.host.reset();
-    println!("  The device was reset; the guest has to introduce itself anew.");
-    Ok(Flow::Next)
 }
 
 fn restore(stage: &Stage, _: &[&str]) -> Result<Flow> {

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use bellhop_desktop::Outputs;
+use bellhop_desktop::{Backend, Chosen};
 use vmmdev::{Hint, Host};
 
 use super::recorder::{Recorder, Step};
@@ -14,22 +13,20 @@ use super::recorder::{Recorder, Step};
 /// How long a ring may take before the demo stops waiting for it.
 const LONGEST_RING: Duration = Duration::from_secs(10);
 
+/// How long the screen's own programs get to draw themselves anew before a picture is taken.
+const REDRAW: Duration = Duration::from_millis(800);
+
 /// See the module's documentation.
 pub(super) struct Stage {
     pub(super) host: Host,
-    outputs: Arc<dyn Outputs>,
+    desktop: Chosen,
     recorder: Recorder,
     screenshots: Option<PathBuf>,
 }
 
 impl Stage {
-    pub(super) fn new(
-        host: Host,
-        outputs: Arc<dyn Outputs>,
-        recorder: Recorder,
-        screenshots: Option<PathBuf>,
-    ) -> Self {
-        Self { host, outputs, recorder, screenshots }
+    pub(super) fn new(host: Host, desktop: Chosen, recorder: Recorder, screenshots: Option<PathBuf>) -> Self {
+        Self { host, desktop, recorder, screenshots }
     }
 
     /// Asks for displays as a host does, and shows what comes of it.
@@ -67,8 +64,8 @@ impl Stage {
                 lines.iter().for_each(|line| println!("    {line}"));
             }
             _ => {
-                println!("  {} says:", self.outputs.describe());
-                match self.outputs.enumerate() {
+                println!("  {} says:", self.desktop.outputs.describe());
+                match self.desktop.outputs.enumerate() {
                     Err(error) => println!("    {error}"),
                     Ok(outputs) => {
                         for output in outputs {
@@ -100,6 +97,7 @@ impl Stage {
             println!("  SKIPPED screenshot {name}: the desktop is headless, there is nothing to see");
             return;
         }
+        std::thread::sleep(REDRAW);
         match Command::new("import").args(["-window", "root"]).arg(&file).output() {
             Ok(output) if output.status.success() => println!("  Picture: {}", file.display()),
             Ok(output) => println!(
@@ -113,7 +111,7 @@ impl Stage {
     }
 
     fn is_x11(&self) -> bool {
-        self.outputs.describe().starts_with("X11")
+        self.desktop.backend == Backend::X11
     }
 }
 
