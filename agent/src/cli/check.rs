@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
+use bellhop_agent::grants::Authority;
 use bellhop_agent::sandbox::admission;
 
 use super::{Verdict, load};
@@ -18,7 +19,7 @@ pub(super) fn check(path: &Path) -> Result<Verdict> {
         }
         match admission::read(plugin).and_then(|bytes| admission::examine(&bytes, &plugin.authority)) {
             Ok(surface) => {
-                println!("{name}: fits its grants");
+                println!("{name}: fits its grants: {}", authority(&plugin.authority));
                 for grant in admission::unused(&surface, &plugin.authority) {
                     println!("{name}: does not use {grant}; it can go");
                 }
@@ -36,4 +37,15 @@ pub(super) fn check(path: &Path) -> Result<Verdict> {
         Verdict::Wrong => println!("{}: a plugin would not be run; see above", path.display()),
     }
     Ok(verdict)
+}
+
+/// What a plugin may do, in one line.
+fn authority(authority: &Authority) -> String {
+    let interfaces: Vec<_> = authority.linked().map(|interface| interface.name).collect();
+    format!(
+        "imports {}; hears {}; announces {}",
+        interfaces.join(", "),
+        authority.events,
+        authority.capabilities
+    )
 }
