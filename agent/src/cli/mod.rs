@@ -1,5 +1,10 @@
 //! The command line: one file a command.
 
+/// Prints a line. Unlike `println!`, it takes a reader that went away for the end, not for a panic.
+macro_rules! say {
+    ($($argument:tt)*) => { $crate::cli::say(format_args!($($argument)*)) };
+}
+
 mod check;
 #[cfg(feature = "simulated")]
 mod demo;
@@ -122,6 +127,18 @@ fn compile_child() -> Result<()> {
     // The daemon blocks the signals that it waits for, and a child inherits that.
     nix::sys::signal::SigSet::all().thread_unblock().context("Cannot unblock signals")?;
     compile::child(&engine::engine().map_err(anyhow::Error::from)?)
+}
+
+fn say(line: std::fmt::Arguments<'_>) {
+    use std::io::{ErrorKind, Write};
+    match writeln!(std::io::stdout(), "{line}") {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => {
+            eprintln!("bellhop: Cannot write to standard output: {error}");
+            std::process::exit(1);
+        }
+    }
 }
 
 fn load(path: &Path) -> Result<Config> {

@@ -50,7 +50,7 @@ const WORDS: [Word; 8] = [
 pub(super) fn talk(stage: &Stage) -> Result<()> {
     let mut editor: Editor<Words, DefaultHistory> = Editor::new().context("Cannot read commands")?;
     editor.set_helper(Some(Words));
-    println!("\nYou are the host. `help` lists what you can do.");
+    say!("\nYou are the host. `help` lists what you can do.");
     loop {
         let line = match editor.readline("host> ") {
             Ok(line) => line,
@@ -70,7 +70,7 @@ pub(super) fn talk(stage: &Stage) -> Result<()> {
         match outcome {
             Ok(Flow::Next) => {}
             Ok(Flow::Quit) => return Ok(()),
-            Err(error) => println!("  {error:#}"),
+            Err(error) => say!("  {error:#}"),
         }
     }
 }
@@ -121,11 +121,11 @@ fn interval(stage: &Stage, arguments: &[&str]) -> Result<Flow> {
 /// answered.
 fn unheard(stage: &Stage, rang: bool, event: driver_core::wire::Events) {
     if !rang {
-        println!("  It does not ring: the guest has read the very same before.");
+        say!("  It does not ring: the guest has read the very same before.");
     } else if stage.host.guest().filter.contains(event) {
-        println!("  The event {event} was raised.");
+        say!("  The event {event} was raised.");
     } else {
-        println!("  The event {event} is pending: no plugin subscribed to it.");
+        say!("  The event {event} is pending: no plugin subscribed to it.");
     }
 }
 
@@ -140,14 +140,14 @@ fn restore(stage: &Stage, _: &[&str]) -> Result<Flow> {
 
 fn state(stage: &Stage, _: &[&str]) -> Result<Flow> {
     let report = serde_json::to_string_pretty(&stage.host.guest()).context("Cannot show the report")?;
-    println!("{report}");
+    say!("{report}");
     stage.show_screens();
     Ok(Flow::Next)
 }
 
 fn help(_: &Stage, _: &[&str]) -> Result<Flow> {
     for Word { name, arguments, help, .. } in &WORDS {
-        println!("  {:36}  {help}", format!("{name} {arguments}"));
+        say!("  {:36}  {help}", format!("{name} {arguments}"));
     }
     Ok(Flow::Next)
 }
