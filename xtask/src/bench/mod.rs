@@ -46,12 +46,12 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
         command.args(["--", "--quick"]);
     }
     process::run(command.env("CRITERION_HOME", &figures))?;
-    let ring = criterion::ring(&figures)?;
+    let [ring, handler] = criterion::tables(&figures)?;
 
     println!("\nThe daemon: starting it several times, then leaving it idle");
     let daemon = measure(&workspace, options.quick)?;
 
-    println!("\n{ring}\n{daemon}");
+    println!("\n{ring}\n{handler}\n{daemon}");
     Ok(ExitCode::SUCCESS)
 }
 
