@@ -111,7 +111,12 @@ pub fn main(cli: Cli) -> ExitCode {
         Ok(Verdict::Well) => ExitCode::SUCCESS,
         Ok(Verdict::Wrong) => ExitCode::from(78),
         Err(error) => {
-            eprintln!("bellhop: {error:#}");
+            // A wrong configuration's lines begin with the place, as editors expect it.
+            if let Some(wrong @ ConfigError::Wrong { .. }) = error.downcast_ref() {
+                eprintln!("{wrong}");
+            } else {
+                eprintln!("bellhop: {error:#}");
+            }
             ExitCode::from(if error.is::<ConfigError>() {
                 78
             } else if error.is::<NoDevice>() {
