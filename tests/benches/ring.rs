@@ -133,8 +133,10 @@ fn wire(bench: &Bench) -> Handler<'_> {
     })
 }
 
-const WAYS: [(&str, fn(&Bench) -> Handler<'_>); 3] =
-    [("component", component), ("native", native), ("wire", wire)];
+/// Makes a handler on a bench.
+type Way = fn(&Bench) -> Handler<'_>;
+
+const WAYS: [(&str, Way); 3] = [("component", component), ("native", native), ("wire", wire)];
 
 /// From the host's wish to the handled request, the interrupt and its thread included.
 fn ring(criterion: &mut Criterion) {
