@@ -57,9 +57,20 @@ impl Default for Shared {
 
 /// What a carrier ties to the device's interrupt pin when it has to act on an interrupt at once.
 pub trait Wire: std::fmt::Debug + Send {
-    /// The device has changed: an interrupt is due, or none is. Returns whether one was sent. The
-    /// device is locked meanwhile, so this must neither wait nor call the host.
-    fn settle(&mut self, due: bool) -> bool;
+    /// The device has changed: an interrupt is due, or none is. The device is locked meanwhile, so
+    /// this must neither wait nor call the host.
+    fn settle(&mut self, due: bool) -> Sent;
+}
+
+/// What a [`Wire`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// Nothing: no interrupt is due, or it is held back.
+    Nothing,
+    /// It sent an interrupt.
+    Interrupt,
+    /// It sent the last interrupt again, because that one may not have reached the guest.
+    Again,
 }
 
 /// How often things happened since the host was started.
@@ -71,6 +82,8 @@ pub struct Counters {
     pub strays: u64,
     /// An interrupt was sent over a [`Wire`].
     pub interrupts: u64,
+    /// One was sent again, before the guest had noticed it. The guest sees one of the two.
+    pub repeats: u64,
 }
 
 /// What the host would like of a display.
@@ -488,8 +501,12 @@ impl Host {
         let mut inner = self.lock();
         let result = act(&mut inner.device);
         let due = inner.device.interrupt_due();
-        if inner.wire.as_mut().is_some_and(|wire| wire.settle(due)) {
-            inner.device.state.counters.interrupts += 1;
+        let sent = inner.wire.as_mut().map_or(Sent::Nothing, |wire| wire.settle(due));
+        let counters = &mut inner.device.state.counters;
+        match sent {
+            Sent::Nothing => {}
+            Sent::Interrupt => counters.interrupts += 1,
+            Sent::Again => counters.repeats += 1,
         }
         if inner.line_waiters != 0 && inner.device.interrupt_line() {
             self.shared.line_up.notify_all();

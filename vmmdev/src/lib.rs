@@ -29,7 +29,7 @@ pub mod words;
 
 pub use device::Device;
 pub use faults::{Fault, Times};
-pub use host::{Counters, Credentials, Hint, Host, NoSuchDisplay, Saved, TimedOut, Wire};
+pub use host::{Counters, Credentials, Hint, Host, NoSuchDisplay, Saved, Sent, TimedOut, Wire};
 pub use journal::Seen;
 pub use memory::{GuestMemory, MemoryFault};
 pub use report::{

@@ -90,7 +90,7 @@ fn words_reach_the_host_and_its_answers_come_back() {
     assert_eq!(text(&serving.ctl("hint 0 1280 800 -5 0 --json").stdout), "{\"rang\":true}\n");
     assert_eq!(
         text(&serving.ctl("--json counters").stdout),
-        "{\"events\":1,\"interrupts\":0,\"strays\":0}\n"
+        "{\"events\":1,\"interrupts\":0,\"repeats\":0,\"strays\":0}\n"
     );
     assert!(text(&serving.ctl("help").stdout).contains("hint DISPLAY WIDTH HEIGHT [X Y]"));
 }
@@ -195,7 +195,10 @@ fn a_dead_host_s_sockets_are_taken_over_and_a_living_one_s_are_not() {
     assert!(serving.path("device").exists());
     serving.process = serve(serving.folder.path());
 
-    assert_eq!(serving.say(b"counters\n"), "{\"ok\":{\"events\":0,\"strays\":0,\"interrupts\":0}}\n");
+    assert_eq!(
+        serving.say(b"counters\n"),
+        "{\"ok\":{\"events\":0,\"strays\":0,\"interrupts\":0,\"repeats\":0}}\n"
+    );
 }
 
 #[test]

@@ -130,7 +130,10 @@ mod tests {
 
         assert_eq!(json("seamless on"), serde_json::json!({ "rang": true }));
         assert_eq!(json("stray"), serde_json::json!({}));
-        assert_eq!(json("counters"), serde_json::json!({ "events": 1, "strays": 1, "interrupts": 0 }));
+        assert_eq!(
+            json("counters"),
+            serde_json::json!({ "events": 1, "strays": 1, "interrupts": 0, "repeats": 0 })
+        );
         assert_eq!(json("journal"), serde_json::json!({ "next": 0, "requests": [] }));
         assert_eq!(json("state")["guest"]["capabilities"], serde_json::json!("none"));
     }

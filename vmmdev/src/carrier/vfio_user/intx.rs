@@ -4,14 +4,15 @@ use std::fs::File;
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::host::Wire;
+use crate::host::{Sent, Wire};
 
 /// The pin as a client has set it up. A handle: clones are the same pin.
 ///
 /// The pin masks itself with each interrupt, and the client unmasks it when the guest has touched
 /// the device. QEMU cannot know whether that touch was the interrupt handler's last: it unmasks at
 /// the handler's first read of `fHaveEvents`, when the line is still up. So an interrupt is not
-/// sent because the line is up, but because the guest has not noticed.
+/// sent because the line is up, but because the guest has not noticed. Then, however, it is sent
+/// again: QEMU lowered its line at that touch, and the processor may not have seen it up.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Intx(Arc<Mutex<Pin>>);
 
@@ -19,6 +20,8 @@ pub(super) struct Intx(Arc<Mutex<Pin>>);
 struct Pin {
     trigger: Option<File>,
     masked: bool,
+    /// The interrupt that is due was sent, once at least.
+    sent: bool,
 }
 
 impl Intx {
@@ -61,10 +64,15 @@ impl Pin {
 }
 
 impl Wire for Intx {
-    fn settle(&mut self, due: bool) -> bool {
+    fn settle(&mut self, due: bool) -> Sent {
         let mut pin = self.lock();
-        let sent = due && !pin.masked && pin.send();
-        pin.masked |= sent;
-        sent
+        let before = due && pin.sent;
+        pin.sent = before;
+        if !due || pin.masked || !pin.send() {
+            return Sent::Nothing;
+        }
+        pin.masked = true;
+        pin.sent = true;
+        if before { Sent::Again } else { Sent::Interrupt }
     }
 }
