@@ -11,8 +11,8 @@ use crate::host::{Sent, Wire};
 /// The pin masks itself with each interrupt, and the client unmasks it when the guest has touched
 /// the device. QEMU cannot know whether that touch was the interrupt handler's last: it unmasks at
 /// the handler's first read of `fHaveEvents`, when the line is still up. So an interrupt is not
-/// sent because the line is up, but because the guest has not noticed. Then, however, it is sent
-/// again: QEMU lowered its line at that touch, and the processor may not have seen it up.
+/// sent because the line is up, but because the guest has not noticed. While it has not, each
+/// unmasking sends it again: QEMU lowered its line, perhaps before a processor saw it up.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Intx(Arc<Mutex<Pin>>);
 
