@@ -11,7 +11,7 @@ struct Rule {
     package: &'static str,
     /// Our crates that it may use.
     may_use: Ours,
-    /// Our crates that it may use only as optional ones: a feature brings them in.
+    /// Crates, ours or others', that it may use only as optional ones: a feature brings them in.
     only_optional: &'static [&'static str],
     /// Our crates that its tests may use besides.
     tests_may_use: Ours,
@@ -37,13 +37,14 @@ const RULES: &[Rule] = &[
         tests_may_use: Ours::Only(&["vmmdev"]),
         never: &["clap", "serde", "serde_json", "toml", "wasmparser", "wasmtime", "x11rb"],
     },
-    // The host's side of the wire. It knows the wire and not the guest.
+    // The host's side of the wire. It knows the wire and not the guest. Its command, and the socket
+    // that the command serves, are not for the daemon.
     Rule {
         package: "vmmdev",
         may_use: Ours::Only(&["driver-core"]),
-        only_optional: &[],
+        only_optional: &["anyhow", "clap", "nix", "tracing-subscriber", "vfio_user", "vm-memory"],
         tests_may_use: NONE,
-        never: &["clap", "toml", "wasmparser", "wasmtime", "x11rb"],
+        never: &["toml", "wasmparser", "wasmtime", "x11rb"],
     },
     // Desktops know neither the wire nor the sandbox.
     Rule {
@@ -166,16 +167,24 @@ fn wrong_of_ours(rule: &Rule, dependency: &Dependency) -> Option<String> {
         return None;
     }
     if rule.only_optional.contains(&name) {
-        return (!dependency.optional && !in_tests)
-            .then(|| format!("depends on `{name}` always; only a feature may bring it in"));
+        return wrong_of_optional(dependency);
     }
     Some(format!("depends on `{name}`{}", if in_tests { " in its tests" } else { "" }))
 }
 
 fn wrong_of_others(rule: &Rule, dependency: &Dependency) -> Option<String> {
     let in_tests = dependency.kind.as_deref() == Some("dev");
+    if rule.only_optional.contains(&dependency.name.as_str()) {
+        return wrong_of_optional(dependency);
+    }
     let never = rule.never.contains(&dependency.name.as_str());
     (never && !in_tests).then(|| format!("depends on `{}`, which it must not know", dependency.name))
+}
+
+fn wrong_of_optional(dependency: &Dependency) -> Option<String> {
+    let in_tests = dependency.kind.as_deref() == Some("dev");
+    (!dependency.optional && !in_tests)
+        .then(|| format!("depends on `{}` always; only a feature may bring it in", dependency.name))
 }
 
 #[cfg(test)]
@@ -206,6 +215,15 @@ mod tests {
         assert!(wrong_of_ours(rule, &dependency("vmmdev", None, false)).is_some());
         assert_eq!(wrong_of_ours(rule, &dependency("vmmdev", None, true)), None);
         assert_eq!(wrong_of_ours(rule, &dependency("vmmdev", Some("dev"), false)), None);
+    }
+
+    #[test]
+    fn the_command_of_the_device_model_is_only_in_it_by_a_feature() {
+        let rule = rule_of("vmmdev");
+
+        assert!(wrong_of_others(rule, &dependency("clap", None, false)).is_some());
+        assert_eq!(wrong_of_others(rule, &dependency("clap", None, true)), None);
+        assert_eq!(wrong_of_others(rule, &dependency("clap", Some("dev"), false)), None);
     }
 
     #[test]
