@@ -12,6 +12,9 @@ use tracing_subscriber::registry::Registry;
 /// The target of the steps' events, in every crate.
 const TARGET: &str = "bellhop::ring";
 
+/// The step in which the device raises its interrupt line.
+const INTERRUPT_RAISED: u64 = 2;
+
 /// So many steps of one ring are kept; a ring has a dozen.
 const MOST_STEPS: usize = 200;
 
@@ -51,6 +54,11 @@ impl Recorder {
     /// Forgets what was recorded.
     pub(super) fn clear(&self) {
         self.lock().clear();
+    }
+
+    /// Whether the device has raised its interrupt line since.
+    pub(super) fn rang(&self) -> bool {
+        self.lock().iter().any(|step| step.number == Some(INTERRUPT_RAISED))
     }
 
     /// Waits until a plugin's call has ended, and gives back the steps so far.

@@ -31,29 +31,19 @@ impl Stage {
 
     /// Asks for displays as a host does, and shows what comes of it.
     pub(super) fn ask(&self, wish: &str, hints: &[Hint]) -> Result<()> {
-        self.ring(wish, || Ok(self.host.set_video_mode_hints(hints)?))
-    }
-
-    /// Does something at the host that may ring, waits for the guest to be done, and shows the steps.
-    /// `act` says whether it rang.
-    pub(super) fn ring(&self, wish: &str, act: impl FnOnce() -> Result<bool>) -> Result<()> {
         say!("\nThe host: {wish}");
-        self.recorder.clear();
-        let began = Instant::now();
-        if !act()? {
+        let watch = self.watch(wish);
+        self.host.set_video_mode_hints(hints)?;
+        if !watch.show() {
             say!("  It does not ring: the guest has read the very same before.");
-            return Ok(());
-        }
-        let steps = self.recorder.wait_for_end(LONGEST_RING);
-        say!("  step        µs");
-        say!("     1       0.0  {wish}");
-        for step in &steps {
-            say!("{}", line(step, began));
-        }
-        if !steps.iter().any(|step| step.number.is_none()) {
-            say!("  No plugin was called for it within {LONGEST_RING:?}.");
         }
         Ok(())
+    }
+
+    /// Begins to watch: what the host does next is step 1 of a ring, if it rings.
+    pub(super) fn watch<'a>(&'a self, wish: &'a str) -> Watch<'a> {
+        self.recorder.clear();
+        Watch { recorder: &self.recorder, wish, began: Instant::now() }
     }
 
     /// The guest's screens as the X server tells another client, or as the headless desktop has them.
@@ -112,6 +102,33 @@ impl Stage {
 
     fn is_x11(&self) -> bool {
         self.desktop.backend == Backend::X11
+    }
+}
+
+/// A ring that may be about to begin.
+pub(super) struct Watch<'a> {
+    recorder: &'a Recorder,
+    wish: &'a str,
+    began: Instant,
+}
+
+impl Watch<'_> {
+    /// If the host rang, waits for the guest to be done, shows the steps, and returns true.
+    pub(super) fn show(self) -> bool {
+        // The device raises its line in the very call that makes it ring.
+        if !self.recorder.rang() {
+            return false;
+        }
+        let steps = self.recorder.wait_for_end(LONGEST_RING);
+        say!("  step        µs");
+        say!("     1       0.0  {}", self.wish);
+        for step in &steps {
+            say!("{}", line(step, self.began));
+        }
+        if !steps.iter().any(|step| step.number.is_none()) {
+            say!("  No plugin was called for it within {LONGEST_RING:?}.");
+        }
+        true
     }
 }
 
