@@ -45,10 +45,18 @@ pub fn command(workspace: &Workspace, build: bool) -> anyhow::Result<Command> {
     crate::interrupt::check()?;
     if build {
         // The device, which is no part of what `cargo xtask build` makes.
-        process::run(workspace.cargo().args(["build", "--package", "vmmdev", "--bin", "vmmdev"]))?;
+        process::run(workspace.cargo().args([
+            "build",
+            "--package",
+            "vmmdev",
+            "--features",
+            "vfio-user",
+            "--bin",
+            "vmmdev",
+        ]))?;
     }
     let mut command = workspace.cargo();
-    command.args(["test", "--package", "bellhop-vm-tests", "--test", "vm", "--", "--test-threads", "1"]);
+    command.args(["test", "--package", "bellhop-vm-tests", "--test", "vm", "--"]);
     if let Some(lacking) = lacking {
         println!("Virtual machines cannot be set up: {lacking:#}");
         command.env(vm::kit::LACKING, format!("{lacking:#}"));
