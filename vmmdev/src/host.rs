@@ -7,6 +7,7 @@ use driver_core::wire::{
     CpuEvent, DisplayDef, DisplayFlags, Events, MAX_DISPLAYS, MouseButtons, MouseFeatures, RequestType,
     Status, VrdpExperience,
 };
+use serde::Serialize;
 
 use crate::device::Device;
 use crate::faults::{Fault, Times};
@@ -36,6 +37,8 @@ struct Shared {
 #[derive(Debug)]
 struct Inner {
     device: Device,
+    /// Where interrupts go, when nobody waits for them.
+    wire: Option<Box<dyn Wire>>,
     /// How many threads wait for which. Waking nobody would cost a system call per request.
     line_waiters: usize,
     guest_waiters: usize,
@@ -45,11 +48,29 @@ impl Default for Shared {
     fn default() -> Self {
         let device = Device::new(Settings::default());
         Self {
-            inner: Mutex::new(Inner { device, line_waiters: 0, guest_waiters: 0 }),
+            inner: Mutex::new(Inner { device, wire: None, line_waiters: 0, guest_waiters: 0 }),
             line_up: Condvar::new(),
             guest_acted: Condvar::new(),
         }
     }
+}
+
+/// What a carrier ties to the device's interrupt pin when it has to act on an interrupt at once.
+pub trait Wire: std::fmt::Debug + Send {
+    /// The device has changed: an interrupt is due, or none is. Returns whether one was sent. The
+    /// device is locked meanwhile, so this must neither wait nor call the host.
+    fn settle(&mut self, due: bool) -> bool;
+}
+
+/// How often things happened since the host was started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counters {
+    /// The host raised events.
+    pub events: u64,
+    /// The host raised the interrupt line for no reason.
+    pub strays: u64,
+    /// An interrupt was sent over a [`Wire`].
+    pub interrupts: u64,
 }
 
 /// What the host would like of a display.
@@ -339,8 +360,8 @@ impl Host {
     /// this is does not change: that was never the machine's.
     pub fn restore(&self, saved: &Saved) {
         self.change(|state| {
-            let settings = state.settings.clone();
-            *state = State { settings, ..(*saved.0).clone() };
+            let (settings, counters) = (state.settings.clone(), state.counters);
+            *state = State { settings, counters, ..(*saved.0).clone() };
             state.restored();
         });
     }
@@ -360,6 +381,11 @@ impl Host {
     /// The requests that are still remembered, oldest first.
     pub fn journal(&self) -> Vec<Seen> {
         self.lock().device.journal.since(0).copied().collect()
+    }
+
+    /// How often things happened.
+    pub fn counters(&self) -> Counters {
+        self.lock().device.state.counters
     }
 
     /// The number that the next request will have: where to begin waiting for it.
@@ -424,13 +450,27 @@ impl Host {
     /// Brings event bits to the guest whether or not it wants them, unknown ones included. None at
     /// all gives an interrupt that says it has events and has none.
     pub fn force_events(&self, bits: u32) {
-        self.change(|state| state.events.force(bits));
+        self.change(|state| {
+            state.counters.events += 1;
+            state.events.force(bits);
+        });
     }
 
     /// Raises the interrupt line although the device has nothing to say, as another device on the
     /// same line would. It falls when the guest has looked.
     pub fn raise_stray_interrupt(&self) {
-        self.change(|state| state.events.pulse());
+        self.change(|state| {
+            state.counters.strays += 1;
+            state.events.pulse();
+        });
+    }
+
+    // What carries the device.
+
+    /// Ties the interrupt pin to something, or to nothing. There is one pin: the last one counts.
+    pub fn wire(&self, wire: Option<Box<dyn Wire>>) {
+        self.lock().wire = wire;
+        self.with_device(|_| ());
     }
 
     // How threads meet.
@@ -447,6 +487,10 @@ impl Host {
     pub(crate) fn with_device<R>(&self, act: impl FnOnce(&mut Device) -> R) -> R {
         let mut inner = self.lock();
         let result = act(&mut inner.device);
+        let due = inner.device.interrupt_due();
+        if inner.wire.as_mut().is_some_and(|wire| wire.settle(due)) {
+            inner.device.state.counters.interrupts += 1;
+        }
         if inner.line_waiters != 0 && inner.device.interrupt_line() {
             self.shared.line_up.notify_all();
         }

@@ -4,23 +4,40 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use driver_core::wire::{RequestType, Status};
+use serde::{Serialize, Serializer};
 
 /// How many requests are remembered. Older ones are forgotten.
 const CAPACITY: usize = 1024;
 
 /// A request that the device saw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Seen {
     /// Its number, counted from 0 and without gaps.
     pub number: u64,
-    /// When it was answered, since the device was made.
+    /// When it was answered, since the device was made; seconds where it is written down.
+    #[serde(serialize_with = "seconds")]
     pub at: Duration,
-    /// Which request; 0 when there was no header to be read.
+    /// Which request; 0 when there was no header to be read. A number where it is written down.
+    #[serde(rename = "request", serialize_with = "request_number")]
     pub request_type: RequestType,
     /// Its size in bytes, as its header had it.
     pub size: u32,
-    /// What the guest was told; `None` when it was ignored without an answer.
+    /// What the guest was told; `None` when it was ignored without an answer. A number where it is
+    /// written down.
+    #[serde(serialize_with = "status_number")]
     pub status: Option<Status>,
+}
+
+fn seconds<S: Serializer>(at: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(at.as_secs_f64())
+}
+
+fn request_number<S: Serializer>(kind: &RequestType, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u32(kind.0)
+}
+
+fn status_number<S: Serializer>(status: &Option<Status>, serializer: S) -> Result<S::Ok, S::Error> {
+    status.map(|status| status.0).serialize(serializer)
 }
 
 /// A ring of [`Seen`].

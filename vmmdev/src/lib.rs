@@ -6,7 +6,9 @@
 //! - [`Host`]: what a person at the host does: set a video mode hint, switch seamless mode, plug a
 //!   processor; and what the host knows of its guest.
 //! - [`carrier`]: what brings the device to a guest. In process it is a
-//!   [`Bus`](driver_core::pci::Bus) for the guest's driver.
+//!   [`Bus`](driver_core::pci::Bus) for the guest's driver; with the feature `vfio-user` it is a
+//!   socket for a machine in QEMU.
+//! - [`words`]: what can be said to a host at a prompt or over a socket.
 //! - [`Fault`]: a host that misbehaves on purpose.
 //!
 //! Whatever a guest sends is checked before it is used, every table is bounded, and nothing here
@@ -23,10 +25,11 @@ mod report;
 mod requests;
 mod settings;
 mod state;
+pub mod words;
 
 pub use device::Device;
 pub use faults::{Fault, Times};
-pub use host::{Credentials, Hint, Host, NoSuchDisplay, Saved, TimedOut};
+pub use host::{Counters, Credentials, Hint, Host, NoSuchDisplay, Saved, TimedOut, Wire};
 pub use journal::Seen;
 pub use memory::{GuestMemory, MemoryFault};
 pub use report::{

@@ -76,14 +76,27 @@ impl Device {
         let have_events = self.state.events.have_events();
         registers::read(have_events, offset, bytes);
         if registers::covers_have_events(offset, bytes.len()) {
-            // A guest that has looked and found nothing is done with a stray interrupt.
-            self.state.events.end_pulse();
+            self.state.events.notice();
         }
     }
 
     /// Whether the interrupt line (INTA, level triggered) is up.
     pub fn interrupt_line(&self) -> bool {
         self.state.events.line()
+    }
+
+    /// Whether the line is up and the guest has not noticed. A carrier whose interrupts are edges
+    /// sends one when this becomes true: between the guest's look at `fHaveEvents` and its
+    /// acknowledgement a further one would be handled by nobody.
+    pub fn interrupt_due(&self) -> bool {
+        self.state.events.interrupt_due()
+    }
+
+    /// A reset of the whole machine: configuration space as after power-on, and the guest begins
+    /// anew.
+    pub fn reset(&mut self) {
+        self.config = ConfigSpace::new();
+        self.state.reset();
     }
 
     /// Handles the request at a physical address.

@@ -16,6 +16,8 @@ pub(crate) struct EventState {
     /// Bits that reach the guest whatever it wants: a host's fault.
     forced: u32,
     have_events: bool,
+    /// The guest has read `fHaveEvents` as 1 and is about to acknowledge.
+    noticed: bool,
     /// An interrupt without a reason: a host's fault.
     pulse: bool,
 }
@@ -36,6 +38,25 @@ impl EventState {
         self.have_events || self.pulse
     }
 
+    /// Whether the line is up and the guest has not noticed yet: it needs an interrupt. Between its
+    /// look at `fHaveEvents` and its acknowledgement it needs none, and another one would find
+    /// nothing to be done.
+    pub(crate) fn interrupt_due(&self) -> bool {
+        self.line() && !self.noticed
+    }
+
+    /// The guest has read `fHaveEvents`.
+    pub(crate) fn notice(&mut self) {
+        self.noticed = self.have_events;
+        // A guest that has looked and found nothing is done with a stray interrupt.
+        self.pulse = false;
+    }
+
+    /// The guest came back from a saved state, and has forgotten what it read since.
+    pub(crate) fn forget_notice(&mut self) {
+        self.noticed = false;
+    }
+
     /// Sets bits.
     pub(crate) fn raise(&mut self, bits: u32) {
         self.pending |= bits;
@@ -54,16 +75,12 @@ impl EventState {
         self.pulse = true;
     }
 
-    /// Ends [`pulse`](Self::pulse).
-    pub(crate) fn end_pulse(&mut self) {
-        self.pulse = false;
-    }
-
     /// Takes what is pending and wanted, and lowers the line.
     pub(crate) fn acknowledge(&mut self) -> u32 {
         let taken = self.wanted() | std::mem::take(&mut self.forced);
         self.pending &= !self.filter;
         self.have_events = false;
+        self.noticed = false;
         self.pulse = false;
         if let Some(filter) = self.latched_filter.take() {
             self.filter = filter;
@@ -217,7 +234,42 @@ mod tests {
         let mut events = EventState::default();
         events.pulse();
         assert!(events.line() && !events.have_events());
-        events.end_pulse();
+        events.notice();
         assert!(!events.line());
+    }
+
+    #[test]
+    fn no_interrupt_is_due_between_the_guest_s_look_and_its_acknowledgement() {
+        let mut events = wanting(0x34);
+        events.raise(0x4);
+        assert!(events.interrupt_due());
+
+        events.notice();
+        events.raise(0x10);
+        assert!(events.line() && !events.interrupt_due());
+
+        assert_eq!(events.acknowledge(), 0x14);
+        events.raise(0x20);
+        assert!(events.interrupt_due());
+    }
+
+    #[test]
+    fn events_that_follow_an_acknowledgement_at_once_are_due() {
+        let mut events = wanting(0x4);
+        events.raise(0x4 | 0x10);
+        events.change_filter(0x10, 0);
+        events.notice();
+
+        events.acknowledge();
+
+        assert!(events.interrupt_due());
+    }
+
+    #[test]
+    fn a_look_that_finds_nothing_does_not_hold_back_what_comes_later() {
+        let mut events = wanting(0x4);
+        events.notice();
+        events.raise(0x4);
+        assert!(events.interrupt_due());
     }
 }

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use driver_core::wire::{CpuEvent, Events, INTERFACE_VERSION, MouseButtons, MouseFeatures};
 
-use crate::host::Credentials;
+use crate::host::{Counters, Credentials};
 use crate::report::GuestReport;
 use crate::settings::Settings;
 pub(crate) use displays::Displays;
@@ -36,6 +36,8 @@ pub(crate) struct State {
     /// To be judged.
     pub(crate) judged: Option<Credentials>,
     pub(crate) session_id: u64,
+    /// What was done to this machine so far; neither a reset nor a saved state takes it back.
+    pub(crate) counters: Counters,
 }
 
 /// Something that the host wants and the guest acknowledges.
@@ -105,6 +107,7 @@ impl State {
             credentials: None,
             judged: None,
             session_id: new_session_id(),
+            counters: Counters::default(),
         }
     }
 
@@ -124,11 +127,13 @@ impl State {
     /// The machine came back from a saved state.
     pub(crate) fn restored(&mut self) {
         self.session_id = new_session_id();
+        self.events.forget_notice();
         self.raise(Events::RESTORED);
     }
 
     /// Sets event bits, and with them perhaps the interrupt line.
     pub(crate) fn raise(&mut self, events: Events) {
+        self.counters.events += 1;
         self.events.raise(events.bits());
     }
 
