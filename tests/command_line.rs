@@ -61,7 +61,7 @@ fn what_is_wrong_is_shown_with_its_place() {
         ("driver = \"auto", "agent.toml:1:"),
         ("\n\n= 3\n", "agent.toml:3:1:"),
         ("drivr = \"auto\"", "agent.toml:1:1: unknown field `drivr`, expected one of `driver`"),
-        ("driver = \"vmmdev\"", "agent.toml:1:10: unknown variant `vmmdev`, expected `auto`"),
+        ("driver = \"vmmdev\"", "agent.toml:1:10: unknown variant `vmmdev`, expected one of `auto`"),
         ("driver = 3", "agent.toml:1:10:"),
         ("[outputs]\nbackend = \"wayland\"", "agent.toml:2:11: unknown variant `wayland`, expected one of"),
         (
@@ -195,12 +195,17 @@ fn explaining_a_plugin_that_is_not_there_lists_those_that_are() {
 
 #[test]
 fn a_machine_without_the_device_has_an_exit_status_of_its_own() {
-    let folder = folder("");
+    // A path that is not there and one that is no device: machines that do have one run tests too.
+    for (device, remedy) in [("missing", "modprobe vboxguest"), ("/dev/null", "/dev/vboxguest")] {
+        let folder = folder(&format!("device = \"{device}\"\n"));
 
-    let output = run(folder.path(), &["run", "--config", "agent.toml"]);
+        let output = run(folder.path(), &["run", "--config", "agent.toml"]);
 
-    assert_eq!(output.status.code(), Some(69));
-    assert!(said(&output).contains("driver = \"simulated\""), "{}", said(&output));
+        assert_eq!(output.status.code(), Some(69), "{device}");
+        for part in [device, remedy, "driver = \"simulated\""] {
+            assert!(said(&output).contains(part), "{}", said(&output));
+        }
+    }
 }
 
 #[test]

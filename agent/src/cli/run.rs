@@ -29,7 +29,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
         options.log.log_format.unwrap_or(config.log.format),
         None,
     )?;
-    let driver = drivers::open(config.driver)?;
+    let driver = drivers::open(&config)?;
     let desktop = desktop(&config);
     tracing::info!(config = %path.display(), driver = driver.describe(), "Starting");
     let agent = Agent::start(&config, driver, desktop.outputs, compiler()?)?;
