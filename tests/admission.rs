@@ -6,7 +6,7 @@ use bellhop_agent::config::{Config, ConfigError, Plugin};
 use bellhop_agent::sandbox::admission::{self, Mismatch, Refusal};
 use bellhop_agent::sandbox::cache::{Cache, digest};
 use bellhop_agent::sandbox::compile::Compiler;
-use bellhop_agent::sandbox::surface::NotAComponent;
+use bellhop_agent::sandbox::surface::{NotAComponent, Surface};
 use bellhop_agent::sandbox::{Sandbox, engine};
 use support::fixtures::Fixture;
 use support::{bellhop, display_component};
@@ -55,15 +55,23 @@ fn a_core_module_is_told_apart_from_a_component() {
 }
 
 #[test]
-fn a_component_cut_anywhere_is_refused_and_never_panics() {
+fn a_component_cut_short_is_refused_wherever_it_is_cut() {
     let whole = Fixture::default().component();
+    let surface = Surface::of_component(&whole).expect("the whole is a component");
 
     for length in 0..whole.len() {
-        let error = admit(&whole[..length], "").expect_err("a part is not the whole");
-        assert!(
-            matches!(error, Refusal::NotAComponent(_) | Refusal::Mismatches(_)),
-            "cut at {length}: {error}"
-        );
+        match admit(&whole[..length], "") {
+            Err(Refusal::NotAComponent(_) | Refusal::Mismatches(_)) => {}
+            Err(error) => panic!("cut at {length}: {error}"),
+            // A component ends where a section does: what is left is whole, and offers no more.
+            Ok(()) => {
+                let left = Surface::of_component(&whole[..length]).expect("it was admitted");
+                assert!(
+                    left.exports.keys().all(|name| surface.exports.contains_key(name)),
+                    "cut at {length}"
+                );
+            }
+        }
     }
 }
 

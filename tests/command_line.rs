@@ -1,8 +1,9 @@
 //! The `bellhop` command as an administrator meets it, a broken `agent.toml` in hand.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -60,7 +61,7 @@ fn what_is_wrong_is_shown_with_its_place() {
         ("driver = \"auto", "agent.toml:1:"),
         ("\n\n= 3\n", "agent.toml:3:1:"),
         ("drivr = \"auto\"", "agent.toml:1:1: unknown field `drivr`, expected one of `driver`"),
-        ("driver = \"vmmdev\"", "agent.toml:1:10: unknown variant `vmmdev`, expected `auto`"),
+        ("driver = \"vmmdev\"", "agent.toml:1:10: unknown variant `vmmdev`, expected one of `auto`"),
         ("driver = 3", "agent.toml:1:10:"),
         ("[outputs]\nbackend = \"wayland\"", "agent.toml:2:11: unknown variant `wayland`, expected one of"),
         (
@@ -194,12 +195,17 @@ fn explaining_a_plugin_that_is_not_there_lists_those_that_are() {
 
 #[test]
 fn a_machine_without_the_device_has_an_exit_status_of_its_own() {
-    let folder = folder("");
+    // A path that is not there and one that is no device: machines that do have one run tests too.
+    for (device, remedy) in [("missing", "modprobe vboxguest"), ("/dev/null", "/dev/vboxguest")] {
+        let folder = folder(&format!("device = \"{device}\"\n"));
 
-    let output = run(folder.path(), &["run", "--config", "agent.toml"]);
+        let output = run(folder.path(), &["run", "--config", "agent.toml"]);
 
-    assert_eq!(output.status.code(), Some(69));
-    assert!(said(&output).contains("driver = \"simulated\""), "{}", said(&output));
+        assert_eq!(output.status.code(), Some(69), "{device}");
+        for part in [device, remedy, "driver = \"simulated\""] {
+            assert!(said(&output).contains(part), "{}", said(&output));
+        }
+    }
 }
 
 #[test]
@@ -223,58 +229,98 @@ fn the_compiler_child_refuses_what_is_not_a_component() {
     assert!(said(&output).starts_with("bellhop: "), "{}", said(&output));
 }
 
-#[test]
-fn the_daemon_is_ready_and_stops_cleanly_on_either_signal() {
-    for signal in [Signal::SIGTERM, Signal::SIGINT] {
-        let folder = folder(
-            "driver = \"simulated\"\ncache = \"cache\"\n[plugins.quiet]\ncomponent = \"quiet.wasm\"\n",
-        );
-        let mut daemon = Command::new(bellhop())
+/// A daemon in a folder, and its log.
+struct Daemon {
+    process: Child,
+    log: Lines<BufReader<ChildStderr>>,
+}
+
+impl Daemon {
+    fn start(folder: &Path) -> Self {
+        let mut process = Command::new(bellhop())
             .args(["run", "--config", "agent.toml", "--log-format", "json"])
-            .current_dir(folder.path())
+            .current_dir(folder)
             .env_remove("DISPLAY")
             .stderr(Stdio::piped())
             .spawn()
             .expect("bellhop can be started");
-        let mut lines = BufReader::new(daemon.stderr.take().expect("it was piped")).lines();
-        let mut line_with = |text: &str| {
-            lines
-                .by_ref()
-                .map(|line| line.expect("text"))
-                .find(|line| line.contains(text))
-                .expect("it is logged")
-        };
+        let log = BufReader::new(process.stderr.take().expect("it was piped")).lines();
+        Self { process, log }
+    }
 
-        let ready = line_with("Ready");
+    /// Reads the log up to a line with this text; gives back all that was read, that line last.
+    fn log_until(&mut self, text: &str) -> Vec<String> {
+        let mut read = Vec::new();
+        while !read.last().is_some_and(|line: &String| line.contains(text)) {
+            let line = self.log.next().unwrap_or_else(|| panic!("The log ended without {text}: {read:#?}"));
+            read.push(line.expect("the log is text"));
+        }
+        read
+    }
+
+    /// How often its threads have gone to sleep so far, which is how often they woke.
+    fn sleeps(&self) -> u64 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.process.id())).expect("it runs");
+        tasks
+            .map(|task| {
+                std::fs::read_to_string(task.expect("a task").path().join("status")).expect("its status")
+            })
+            .map(|status| {
+                let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+                count.expect("a count").trim().parse::<u64>().expect("a number")
+            })
+            .sum()
+    }
+
+    fn end(&mut self, signal: Signal) -> Option<i32> {
+        kill(Pid::from_raw(self.process.id().cast_signed()), signal).expect("it can be told");
+        self.log_until("Stopped");
+        self.process.wait().expect("it ends").code()
+    }
+}
+
+const QUIET: &str =
+    "driver = \"simulated\"\ncache = \"cache\"\n[plugins.quiet]\ncomponent = \"quiet.wasm\"\n";
+
+#[test]
+fn the_daemon_is_ready_and_stops_cleanly_on_either_signal() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let folder = folder(QUIET);
+        let mut daemon = Daemon::start(folder.path());
+
+        let ready = daemon.log_until("Ready").pop().expect("a line");
+
         assert!(ready.contains("\"running\":1") && ready.contains("\"wanted\":1"), "{ready}");
-        kill(Pid::from_raw(daemon.id().cast_signed()), signal).expect("it can be told");
-        line_with("Stopped");
-
-        assert_eq!(daemon.wait().expect("it ends").code(), Some(0), "{signal}");
+        assert_eq!(daemon.end(signal), Some(0), "{signal}");
     }
 }
 
 #[test]
+fn an_idle_daemon_does_not_wake() {
+    let folder = folder(QUIET);
+    let mut daemon = Daemon::start(folder.path());
+    daemon.log_until("Ready");
+    // The last tick after `init` comes within milliseconds; then there is nothing left to do.
+    std::thread::sleep(Duration::from_millis(500));
+
+    let before = daemon.sleeps();
+    std::thread::sleep(Duration::from_secs(2));
+    let after = daemon.sleeps();
+
+    assert_eq!(after - before, 0);
+    daemon.end(Signal::SIGTERM);
+}
+
+#[test]
 fn a_daemon_whose_plugin_is_refused_runs_on_and_says_why() {
-    let text = "driver = \"simulated\"\ncache = \"cache\"\n[plugins.broken]\ncomponent = \"broken.wasm\"\n[plugins.quiet]\ncomponent = \"quiet.wasm\"\n";
-    let folder = folder(text);
+    let folder = folder(&format!("{QUIET}[plugins.broken]\ncomponent = \"broken.wasm\"\n"));
     std::fs::write(folder.path().join("broken.wasm"), b"nonsense").expect("a file");
-    let mut daemon = Command::new(bellhop())
-        .args(["run", "--config", "agent.toml", "--log-format", "human"])
-        .current_dir(folder.path())
-        .env_remove("DISPLAY")
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("bellhop can be started");
-    let mut lines =
-        BufReader::new(daemon.stderr.take().expect("it was piped")).lines().map(|line| line.expect("text"));
+    let mut daemon = Daemon::start(folder.path());
 
-    let seen: Vec<_> = lines.by_ref().take_while(|line| !line.contains("Ready")).collect();
-    kill(Pid::from_raw(daemon.id().cast_signed()), Signal::SIGTERM).expect("it can be told");
-    let rest: Vec<_> = lines.collect();
+    let log = daemon.log_until("Ready");
 
-    assert!(seen.iter().any(|line| line.contains("Not admitted: Not WebAssembly")), "{seen:#?}");
-    assert_eq!(daemon.wait().expect("it ends").code(), Some(0), "{rest:#?}");
+    assert!(log.iter().any(|line| line.contains("Not admitted: Not WebAssembly")), "{log:#?}");
+    assert_eq!(daemon.end(Signal::SIGTERM), Some(0));
 }
 
 #[test]

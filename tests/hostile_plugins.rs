@@ -1,8 +1,8 @@
 //! Plugins that trap, run on, grow and lie: each harms itself alone.
 
-use driver_core::wire::{Capabilities, RequestType, Status};
+use driver_core::wire::Capabilities;
 use support::fixtures::{FAILURE, Fixture, fail, ok, subscribe};
-use support::{DISPLAY_CHANGE, PATIENCE, RESTORED, Rig, RigBuilder, Setup, eventually, lines_of};
+use support::{DISPLAY_CHANGE, RESTORED, RigBuilder, Setup, eventually, lines_of, says};
 use vmmdev::Hint;
 
 const EVENTS: &str = r#"grants = { events = ["display-change", "restored"], capabilities = ["graphics"] }"#;
@@ -16,22 +16,6 @@ fn beside_display(name: &str, fixture: &Fixture, table: &str) -> RigBuilder {
     Setup::new().rig().plugin(name, &fixture.component(), table).display(&format!("{name}-neighbour"))
 }
 
-/// The display plugin answers the host within the usual time.
-fn neighbour_works(rig: &Rig, width: u32) {
-    let since = rig.host.journal_position();
-    rig.host.set_video_mode_hint(Hint::new(0, width, 700)).expect("display 0 exists");
-    rig.host
-        .wait_request(since, PATIENCE, |seen| {
-            seen.request_type == RequestType::VIDEO_UPDATE_MONITOR_POSITIONS
-                && seen.status == Some(Status::SUCCESS)
-        })
-        .expect("the neighbour is not affected");
-}
-
-fn says(plugin: &str, text: &str) {
-    eventually(text, || lines_of(plugin).iter().any(|line| line.contains(text)));
-}
-
 fn count(plugin: &str, text: &str) -> usize {
     lines_of(plugin).iter().filter(|line| line.contains(text)).count()
 }
@@ -41,11 +25,11 @@ fn a_trap_in_a_handler_is_survived_by_all_and_masked_when_it_recurs() {
     let fixture = Fixture::subscribing(DISPLAY_CHANGE).on_host_events("(unreachable)");
     let rig = beside_display("trap-handler", &fixture, EVENTS).start();
 
-    neighbour_works(&rig, 1001);
+    rig.follows(1001);
 
     says("trap-handler", "unreachable");
     says("trap-handler", "No longer called for events that stopped it twice");
-    neighbour_works(&rig, 1002);
+    rig.follows(1002);
     assert_eq!(count("trap-handler", "Fault:"), 2, "{:#?}", lines_of("trap-handler"));
 }
 
@@ -56,7 +40,7 @@ fn an_event_that_harms_is_masked_and_others_still_come() {
         format!("(if (i32.and (local.get 0) (i32.const {DISPLAY_CHANGE})) (then (unreachable))) {}", fail());
     let fixture = Fixture::subscribing(DISPLAY_CHANGE | RESTORED).on_host_events(body);
     let rig = beside_display("trap-one-event", &fixture, EVENTS).start();
-    neighbour_works(&rig, 1001);
+    rig.follows(1001);
     says("trap-one-event", "No longer called for events that stopped it twice");
 
     rig.host.force_events(RESTORED);
@@ -71,7 +55,7 @@ fn a_plugin_that_traps_in_init_is_given_up_after_some_tries() {
 
     assert_eq!(rig.running(), (1, 2));
     says("trap-init", "Given up after 5 faults");
-    neighbour_works(&rig, 1001);
+    rig.follows(1001);
 }
 
 #[test]
@@ -100,10 +84,10 @@ fn a_plugin_that_does_not_stop_is_stopped_and_delays_no_other() {
     let fixture = Fixture::subscribing(DISPLAY_CHANGE).on_host_events(ENDLESS);
     let rig = beside_display("endless-handler", &fixture, HASTY).start();
 
-    neighbour_works(&rig, 1001);
+    rig.follows(1001);
 
     says("endless-handler", "Used more than 20ms of processor time");
-    neighbour_works(&rig, 1002);
+    rig.follows(1002);
 }
 
 #[test]
@@ -146,10 +130,10 @@ fn memory_beyond_the_limit_is_refused() {
     let fixture = Fixture::subscribing(DISPLAY_CHANGE).on_host_events(grow);
     let rig = beside_display("memory-hog", &fixture, EVENTS).start();
 
-    neighbour_works(&rig, 1001);
+    rig.follows(1001);
 
     says("memory-hog", "Fault:");
-    neighbour_works(&rig, 1002);
+    rig.follows(1002);
 }
 
 #[test]
@@ -158,10 +142,10 @@ fn an_endless_recursion_ends_in_its_own_stack() {
     let fixture = Fixture::subscribing(DISPLAY_CHANGE).on_host_events(body);
     let rig = beside_display("deep-handler", &fixture, EVENTS).start();
 
-    neighbour_works(&rig, 1001);
+    rig.follows(1001);
 
     says("deep-handler", "call stack exhausted");
-    neighbour_works(&rig, 1002);
+    rig.follows(1002);
 }
 
 #[test]

@@ -26,8 +26,8 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Starts every plugin that is enabled, each on its own, and waits until each one runs or was
-    /// given up. One that fails keeps none of the others from running.
+    /// Starts every plugin that is enabled, each on its own, and waits until each one runs or has
+    /// failed to. One that fails keeps none of the others from running.
     ///
     /// # Errors
     /// When the sandbox or a thread cannot be had; never because of a plugin.

@@ -151,7 +151,7 @@ impl Dispatcher {
         let mut subscribers = self.lock();
         let Some(subscriber) = subscribers.get_mut(plugin) else { return Ok(()) };
         let before = subscriber.capabilities;
-        subscriber.capabilities = before - remove | add;
+        subscriber.capabilities = (before - remove) | add;
         let told = self.tell_capabilities(&subscribers);
         if let (Err(_), Some(subscriber)) = (&told, subscribers.get_mut(plugin)) {
             subscriber.capabilities = before;

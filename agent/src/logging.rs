@@ -22,8 +22,12 @@ pub fn start(
     format: LogFormat,
     extra: Option<BoxedLayer<tracing_subscriber::Registry>>,
 ) -> anyhow::Result<()> {
-    // The steps of each ring have a target of their own, for who asks for it by name.
-    let filter = Targets::new().with_default(level.filter()).with_target("bellhop::ring", LevelFilter::OFF);
+    let filter = Targets::new()
+        .with_default(level.filter())
+        // The steps of each ring are for who asks for them by name.
+        .with_target("bellhop::ring", LevelFilter::OFF)
+        // What wasmtime finds remarkable about its own files is not.
+        .with_target("wasmtime", LevelFilter::WARN);
     let registry = tracing_subscriber::registry().with(extra);
     registry.with(layer(format)?.with_filter(filter)).try_init()?;
     Ok(())

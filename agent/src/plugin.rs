@@ -48,12 +48,12 @@ pub struct Plugin {
     thread: Option<JoinHandle<()>>,
 }
 
-/// How a plugin's start went, sent once.
+/// How a plugin's first start went, sent once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Started {
     /// It runs.
     Running,
-    /// It does not, and will not.
+    /// It does not: it was given up, or faulted and is to be tried again.
     Failed,
 }
 
@@ -152,6 +152,10 @@ impl Life {
                 }
                 End::Fault(Fault::Stopped, _) => break Started::Running,
                 End::Fault(fault, events) => {
+                    // It may yet come round, but nobody is to wait for that.
+                    if let Some(started) = started.take() {
+                        let _ = started.send(Started::Failed);
+                    }
                     let Some(pause) = self.faults.record(events) else {
                         tracing::error!(plugin, %events, "Given up after {MOST_FAULTS} faults in a row; the last: {fault}");
                         break Started::Failed;

@@ -51,22 +51,35 @@ impl fmt::Display for Backend {
     }
 }
 
-/// The desktop to drive, and why this one, for the log. `display` is the value of `DISPLAY`.
+/// The desktop that was chosen.
+pub struct Chosen {
+    /// Its outputs.
+    pub outputs: Arc<dyn Outputs>,
+    /// Which kind it is; never [`Backend::Auto`].
+    pub backend: Backend,
+    /// Why this one, for the log.
+    pub reason: String,
+}
+
+/// Chooses the desktop to drive. `display` is the value of `DISPLAY`.
 ///
 /// Never fails: an X server that is not there is waited for, in that each call tries it again.
 #[must_use]
-pub fn choose(backend: Backend, display: Option<&str>) -> (Arc<dyn Outputs>, String) {
+pub fn choose(backend: Backend, display: Option<&str>) -> Chosen {
     let display = display.filter(|display| !display.is_empty());
-    let (x11, why) = match (backend, display) {
-        (Backend::Auto, Some(display)) => (true, format!("x11, because DISPLAY is {display}")),
-        (Backend::Auto, None) => (false, "headless, because DISPLAY is not set".to_owned()),
-        (Backend::X11, Some(display)) => (true, format!("x11 on {display}, as configured")),
+    let (backend, reason) = match (backend, display) {
+        (Backend::Auto, Some(display)) => (Backend::X11, format!("DISPLAY is {display}")),
+        (Backend::Auto, None) => (Backend::Headless, "DISPLAY is not set".to_owned()),
         (Backend::X11, None) => {
-            (true, "x11, as configured; DISPLAY is not set, so it will not be reached".to_owned())
+            (Backend::X11, "configured; DISPLAY is not set, so it will not be reached".to_owned())
         }
-        (Backend::Headless, _) => (false, "headless, as configured".to_owned()),
+        (configured, _) => (configured, "configured".to_owned()),
     };
-    if x11 { (Arc::new(X11::new(display)), why) } else { (Arc::new(Headless::new(HEADLESS_OUTPUTS)), why) }
+    let outputs: Arc<dyn Outputs> = match backend {
+        Backend::X11 => Arc::new(X11::new(display)),
+        Backend::Headless | Backend::Auto => Arc::new(Headless::new(HEADLESS_OUTPUTS)),
+    };
+    Chosen { outputs, backend, reason }
 }
 
 #[cfg(test)]
@@ -91,8 +104,8 @@ mod tests {
             (Backend::Headless, Some(":7"), "headless"),
         ];
         for (backend, display, described) in cases {
-            let (outputs, why) = choose(backend, display);
-            assert!(outputs.describe().starts_with(described), "{backend} {display:?}: {why}");
+            let Chosen { outputs, reason, .. } = choose(backend, display);
+            assert!(outputs.describe().starts_with(described), "{backend} {display:?}: {reason}");
         }
     }
 }

@@ -14,5 +14,5 @@ mod layout;
 mod outputs;
 pub mod x11;
 
-pub use backend::{Backend, UnknownBackend, choose};
+pub use backend::{Backend, Chosen, UnknownBackend, choose};
 pub use outputs::{Area, Error, Outcome, Output, Outputs, Placement};

@@ -3,6 +3,7 @@
 //! - [`wire`]: the bytes: request packets, event bits, guest capabilities, status codes, HGCM parameters.
 //! - [`Driver`]: what an agent needs of whoever services the device: one session of it.
 //! - [`pci`]: a driver that services the PCI device itself over a small [`pci::Bus`].
+//! - [`vboxguest`]: a driver over the kernel's own, by its device node.
 //! - [`requests`]: the requests an agent makes, as functions on any [`Driver`].
 //!
 //! This crate knows the protocol. It knows nothing of WebAssembly, desktops, configuration, or of
@@ -10,8 +11,10 @@
 
 mod driver;
 mod error;
+mod outgoing;
 pub mod pci;
 pub mod requests;
+pub mod vboxguest;
 pub mod wire;
 
 pub use driver::{CapabilityState, Driver, HgcmClient, HgcmParameter, Wake};

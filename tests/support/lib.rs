@@ -30,6 +30,14 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until the log has a line about a plugin with this text.
+///
+/// # Panics
+/// When it has none within [`PATIENCE`].
+pub fn says(plugin: &str, text: &str) {
+    eventually(text, || lines_of(plugin).iter().any(|line| line.contains(text)));
+}
+
 /// The display plugin's component, as `cargo xtask build` makes it.
 ///
 /// # Panics

@@ -9,9 +9,10 @@ use bellhop_agent::sandbox::compile::Compiler;
 use bellhop_desktop::{Outputs, headless::Headless};
 use driver_core::Driver;
 use driver_core::pci::PciDevice;
+use driver_core::wire::{RequestType, Status};
 use tempfile::TempDir;
 use vmmdev::carrier::InProcess;
-use vmmdev::{GuestReport, Host};
+use vmmdev::{GuestReport, Hint, Host};
 
 use crate::{PATIENCE, bellhop, display_component, log};
 
@@ -156,6 +157,22 @@ impl Rig {
         self.host.wait_guest(PATIENCE, wanted).unwrap_or_else(|_| {
             panic!("Not within {PATIENCE:?}: {what}; the guest reported {:#?}", self.host.guest())
         })
+    }
+
+    /// Asks for a width of display 0 that it does not have, and waits until the display plugin has
+    /// followed.
+    ///
+    /// # Panics
+    /// When it does not in time.
+    pub fn follows(&self, width: u32) {
+        let since = self.host.journal_position();
+        self.host.set_video_mode_hint(Hint::new(0, width, 700)).expect("display 0 exists");
+        self.host
+            .wait_request(since, PATIENCE, |seen| {
+                seen.request_type == RequestType::VIDEO_UPDATE_MONITOR_POSITIONS
+                    && seen.status == Some(Status::SUCCESS)
+            })
+            .expect("the guest follows and reports where the display is");
     }
 
     /// Stops the agent.

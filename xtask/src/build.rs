@@ -37,7 +37,8 @@ pub fn all(workspace: &Workspace, profile: Profile, choice: Choice) -> anyhow::R
 
     println!("[1/{steps}] bellhop: {} profile", profile.name());
     let started = Instant::now();
-    let package = ["build", "--package", "bellhop", "--bin", "bellhop", "--profile", profile.name()];
+    // With the whole workspace chosen, as the tests choose it, features are the same and so is wasmtime.
+    let package = ["build", "--workspace", "--bin", "bellhop", "--profile", profile.name()];
     process::run(workspace.cargo().args(package))?;
     let program = workspace.bellhop(profile);
     let size = std::fs::metadata(&program).map_or(0, |file| file.len());

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
+use bellhop_agent::grants::Authority;
 use bellhop_agent::sandbox::admission;
 
 use super::{Verdict, load};
@@ -13,27 +14,35 @@ pub(super) fn check(path: &Path) -> Result<Verdict> {
     for plugin in &config.plugins {
         let name = &plugin.name;
         if !plugin.enabled {
-            println!("{name}: switched off");
+            say!("{name}: switched off");
             continue;
         }
         match admission::read(plugin).and_then(|bytes| admission::examine(&bytes, &plugin.authority)) {
             Ok(surface) => {
-                println!("{name}: fits its grants");
+                say!("{name}: fits its grants: {}", authority(&plugin.authority));
                 for grant in admission::unused(&surface, &plugin.authority) {
-                    println!("{name}: does not use {grant}; it can go");
+                    say!("{name}: does not use {grant}; it can go");
                 }
             }
             Err(refusal) => {
                 verdict = Verdict::Wrong;
-                println!("{name}: {}: {refusal}", plugin.component.display());
+                say!("{name}: {}: {refusal}", plugin.component.display());
             }
         }
     }
     let count = config.plugins.len();
     let plugins = if count == 1 { "plugin" } else { "plugins" };
     match verdict {
-        Verdict::Well => println!("{}: {count} {plugins}, all well", path.display()),
-        Verdict::Wrong => println!("{}: a plugin would not be run; see above", path.display()),
+        Verdict::Well => say!("{}: {count} {plugins}, all well", path.display()),
+        Verdict::Wrong => say!("{}: a plugin would not be run; see above", path.display()),
     }
     Ok(verdict)
+}
+
+/// What a plugin may do beyond what is always there, in one line.
+fn authority(authority: &Authority) -> String {
+    let granted = authority.linked().filter(|interface| interface.key.is_some());
+    let interfaces: Vec<_> = granted.map(|interface| interface.name).collect();
+    let interfaces = if interfaces.is_empty() { "none".to_owned() } else { interfaces.join(", ") };
+    format!("imports {interfaces}; hears {}; announces {}", authority.events, authority.capabilities)
 }

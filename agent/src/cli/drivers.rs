@@ -1,26 +1,23 @@
 //! Which driver services the VMMDev device.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
-use bellhop_agent::config::DriverChoice;
+use bellhop_agent::config::{Config, DriverChoice};
 use driver_core::Driver;
+use driver_core::vboxguest::{NODES, OpenError, VboxGuest};
 
 use super::NoDevice;
 
-/// Opens a session with the device that `choice` names.
+/// Opens a session with the device that the configuration names.
 ///
 /// # Errors
-/// [`NoDevice`] when there is none.
-pub(super) fn open(choice: DriverChoice) -> Result<Arc<dyn Driver>> {
-    match choice {
-        DriverChoice::Auto => Err(NoDevice(
-            "Cannot find a VMMDev device to drive: `driver = \"auto\"` found none that this version \
-             knows.\n  To try Bellhop without one, set `driver = \"simulated\"` in agent.toml, or run \
-             `bellhop demo`"
-                .to_owned(),
-        )
-        .into()),
+/// [`NoDevice`] when there is none that can be driven.
+pub(super) fn open(config: &Config) -> Result<Arc<dyn Driver>> {
+    match config.driver {
+        // The kernel's driver is the only one so far that a machine may turn out to have.
+        DriverChoice::Auto | DriverChoice::Vboxguest => Ok(Arc::new(kernel(config.device.as_deref())?)),
         #[cfg(feature = "simulated")]
         DriverChoice::Simulated => Ok(simulated()?.1),
         #[cfg(not(feature = "simulated"))]
@@ -28,6 +25,30 @@ pub(super) fn open(choice: DriverChoice) -> Result<Arc<dyn Driver>> {
             Err(NoDevice("Cannot simulate a device: this binary was built without it".to_owned()).into())
         }
     }
+}
+
+/// The kernel's driver, by the first of its nodes that can be opened.
+fn kernel(device: Option<&Path>) -> Result<VboxGuest, NoDevice> {
+    let usual = NODES.map(Path::new);
+    let paths = device.as_ref().map_or(&usual[..], std::slice::from_ref);
+    let mut failures = Vec::new();
+    for path in paths {
+        match VboxGuest::open(*path) {
+            Ok(driver) => return Ok(driver),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    Err(NoDevice(format!(
+        "{}\n  To try Bellhop without a device, set `driver = \"simulated\"` in agent.toml, or run \
+         `bellhop demo`",
+        telling(&failures).map_or_else(|| "Cannot find a device".to_owned(), ToString::to_string)
+    )))
+}
+
+/// The failure that says most: a node that is there, before one that is not.
+fn telling(failures: &[OpenError]) -> Option<&OpenError> {
+    let present = failures.iter().find(|failure| !matches!(failure, OpenError::NoDevice { .. }));
+    present.or(failures.first())
 }
 
 /// A device model in this process, serviced by a driver over its bus: the host's end and the guest's.

@@ -42,42 +42,44 @@ pub(super) fn explain(options: &Options) -> Result<Verdict> {
     match admission::read(plugin) {
         Ok(bytes) => show(&plugin.component, &bytes, Some(plugin)),
         Err(refusal) => {
-            println!("{}: {refusal}", plugin.component.display());
+            say!("{}: {refusal}", plugin.component.display());
             Ok(Verdict::Wrong)
         }
     }
 }
 
 fn show(path: &Path, bytes: &[u8], plugin: Option<&Plugin>) -> Result<Verdict> {
-    println!("{}  {} bytes\nsha256 {}", path.display(), bytes.len(), digest(bytes));
+    say!("{}  {} bytes\nsha256 {}", path.display(), bytes.len(), digest(bytes));
     let surface = match Surface::of_component(bytes) {
         Ok(surface) => surface,
         Err(refusal) => {
-            println!("{refusal}");
+            say!("{refusal}");
             return Ok(Verdict::Wrong);
         }
     };
-    print!("{}", imports(&surface, plugin.map(|plugin| &plugin.authority)));
-    print!("{}", exports(&surface));
+    say!("{}", imports(&surface, plugin.map(|plugin| &plugin.authority)));
+    say!("{}", exports(&surface));
     let Some(plugin) = plugin else { return Ok(Verdict::Well) };
     let limits = &plugin.limits;
-    println!("\nMay hear      {}", plugin.authority.events);
-    println!("May announce  {}", plugin.authority.capabilities);
-    println!(
+    say!("May hear      {}", plugin.authority.events);
+    say!("May announce  {}", plugin.authority.capabilities);
+    say!(
         "May use       {} of memory; {:?} of processor time and {:?} in all for each event",
-        limits.memory, limits.cpu_per_event, limits.wall_per_event
+        limits.memory,
+        limits.cpu_per_event,
+        limits.wall_per_event
     );
     let unused = admission::unused(&surface, &plugin.authority);
     if !unused.is_empty() {
-        println!("\nGranted and not used: {}", unused.join(", "));
+        say!("\nGranted and not used: {}", unused.join(", "));
     }
     let mismatches = admission::mismatches(&surface, &plugin.authority);
     if mismatches.is_empty() {
         return Ok(Verdict::Well);
     }
-    println!("\nIt would not be run:");
+    say!("\nIt would not be run:");
     for mismatch in mismatches {
-        println!("  - {mismatch}");
+        say!("  - {mismatch}");
     }
     Ok(Verdict::Wrong)
 }
@@ -111,7 +113,7 @@ fn imports(surface: &Surface, authority: Option<&Authority>) -> String {
 }
 
 fn exports(surface: &Surface) -> String {
-    let mut text = String::from("\nExports\n");
+    let mut text = String::from("Exports\n");
     for (name, functions) in &surface.exports {
         let _ = writeln!(text, "  {name}");
         for function in functions.keys() {

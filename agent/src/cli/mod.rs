@@ -1,5 +1,10 @@
 //! The command line: one file a command.
 
+/// Prints a line. Unlike `println!`, it takes a reader that went away for the end, not for a panic.
+macro_rules! say {
+    ($($argument:tt)*) => { $crate::cli::say(format_args!($($argument)*)) };
+}
+
 mod check;
 #[cfg(feature = "simulated")]
 mod demo;
@@ -106,7 +111,12 @@ pub fn main(cli: Cli) -> ExitCode {
         Ok(Verdict::Well) => ExitCode::SUCCESS,
         Ok(Verdict::Wrong) => ExitCode::from(78),
         Err(error) => {
-            eprintln!("bellhop: {error:#}");
+            // A wrong configuration's lines begin with the place, as editors expect it.
+            if let Some(wrong @ ConfigError::Wrong { .. }) = error.downcast_ref() {
+                eprintln!("{wrong}");
+            } else {
+                eprintln!("bellhop: {error:#}");
+            }
             ExitCode::from(if error.is::<ConfigError>() {
                 78
             } else if error.is::<NoDevice>() {
@@ -122,6 +132,18 @@ fn compile_child() -> Result<()> {
     // The daemon blocks the signals that it waits for, and a child inherits that.
     nix::sys::signal::SigSet::all().thread_unblock().context("Cannot unblock signals")?;
     compile::child(&engine::engine().map_err(anyhow::Error::from)?)
+}
+
+fn say(line: std::fmt::Arguments<'_>) {
+    use std::io::{ErrorKind, Write};
+    match writeln!(std::io::stdout(), "{line}") {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => {
+            eprintln!("bellhop: Cannot write to standard output: {error}");
+            std::process::exit(1);
+        }
+    }
 }
 
 fn load(path: &Path) -> Result<Config> {

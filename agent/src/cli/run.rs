@@ -1,13 +1,12 @@
 //! `bellhop run`: the daemon.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use bellhop_agent::agent::Agent;
 use bellhop_agent::config::Config;
 use bellhop_agent::logging;
-use bellhop_desktop::Outputs;
+use bellhop_desktop::Chosen;
 use clap::Args;
 use nix::sys::signal::{SigSet, Signal};
 
@@ -30,10 +29,10 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
         options.log.log_format.unwrap_or(config.log.format),
         None,
     )?;
-    let driver = drivers::open(config.driver)?;
-    let outputs = outputs(&config);
+    let driver = drivers::open(&config)?;
+    let desktop = desktop(&config);
     tracing::info!(config = %path.display(), driver = driver.describe(), "Starting");
-    let agent = Agent::start(&config, driver, outputs, compiler()?)?;
+    let agent = Agent::start(&config, driver, desktop.outputs, compiler()?)?;
     ready(&agent, path);
 
     let signal = signals.wait().context("Cannot wait for signals")?;
@@ -54,11 +53,11 @@ fn block_signals() -> Result<SigSet> {
 }
 
 /// The desktop that the configuration asks for.
-pub(super) fn outputs(config: &Config) -> Arc<dyn Outputs> {
+pub(super) fn desktop(config: &Config) -> Chosen {
     let display = std::env::var("DISPLAY").ok();
-    let (outputs, reason) = bellhop_desktop::choose(config.outputs.backend, display.as_deref());
-    tracing::info!(outputs = outputs.describe(), reason, "Desktop chosen");
-    outputs
+    let desktop = bellhop_desktop::choose(config.outputs.backend, display.as_deref());
+    tracing::info!(desktop = desktop.outputs.describe(), reason = desktop.reason, "Desktop chosen");
+    desktop
 }
 
 fn ready(agent: &Agent, path: &Path) {

@@ -27,6 +27,7 @@ const LARGEST_FILE: u64 = 1 << 20;
 struct File {
     #[serde(default)]
     driver: DriverChoice,
+    device: Option<PathBuf>,
     cache: Option<PathBuf>,
     #[serde(default)]
     log: LogTable,
@@ -45,6 +46,8 @@ pub enum DriverChoice {
     /// The best that this machine has.
     #[default]
     Auto,
+    /// The kernel's, through its device node.
+    Vboxguest,
     /// A device model inside the agent: for demonstrations, tests and plugin authors.
     Simulated,
 }
@@ -187,6 +190,8 @@ impl LimitsTable {
 pub struct Config {
     /// Which driver services the device.
     pub driver: DriverChoice,
+    /// The device node of the kernel's driver; `None` for those that it usually has.
+    pub device: Option<PathBuf>,
     /// Where compiled components are kept.
     pub cache: PathBuf,
     /// The log.
@@ -251,6 +256,7 @@ impl Config {
         }
         Ok(Self {
             driver: file.driver,
+            device: file.device.map(|device| folder.join(device)),
             cache: file.cache.map_or_else(default_cache, |cache| folder.join(cache)),
             log: file.log,
             outputs: file.outputs,

@@ -43,6 +43,9 @@ impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let expected = "a time with its unit (us, ms, s or min), such as \"50 ms\"";
         let micros = deserializer.deserialize_any(Quantity { units: &SPAN_UNITS, expected })?;
+        if micros == 0 {
+            return Err(D::Error::custom("a plugin needs some time: expected more than none"));
+        }
         Ok(Self(Duration::from_micros(micros)))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! An interface that was not granted is not linked: there is nothing to call, and so no check to
 //! forget. What is finer than an interface, an event bit or a guest capability, is checked at one
-//! place, [`Authority`](crate::grants::Authority).
+//! place, [`Authority`].
 
 mod clock;
 mod display;

@@ -22,7 +22,14 @@ impl outputs::Host for Host {
         }
         let layout: Vec<_> = layout.into_iter().map(bellhop_desktop::Placement::from).collect();
         let outcome = self.outputs.apply(&layout)?;
-        tracing::trace!(target: "bellhop::ring", step = 10u64, width = outcome.width, height = outcome.height, "Layout applied");
+        tracing::trace!(
+            target: "bellhop::ring",
+            step = 10u64,
+            changed = outcome.changed,
+            width = outcome.width,
+            height = outcome.height,
+            "Desktop answered"
+        );
         Ok(Outcome {
             changed: outcome.changed,
             width: outcome.width,

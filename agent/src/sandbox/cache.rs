@@ -14,6 +14,9 @@ use wasmtime::component::Component;
 use super::compile::Compiler;
 use super::load;
 
+/// So many compiled components are kept.
+const MOST_FILES: usize = 64;
+
 /// A folder of compiled components, one file each, named after the component's digest and the
 /// engine's: a file that fits neither is never opened.
 pub struct Cache {
@@ -104,7 +107,27 @@ impl Cache {
             .and_then(|()| fs::rename(&partial, file));
         written.with_context(|| format!("Cannot write {}", file.display())).inspect_err(|_| {
             let _ = fs::remove_file(&partial);
-        })
+        })?;
+        self.prune();
+        Ok(())
+    }
+
+    /// Removes the oldest files beyond [`MOST_FILES`]: each new version of a plugin or of Bellhop
+    /// leaves the former one's behind. One that is mapped stays so until it is let go.
+    fn prune(&self) {
+        let age = |path: &PathBuf| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let mut files: Vec<_> = entries
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "cwasm"))
+            .collect();
+        files.sort_by_key(age);
+        let excess = files.len().saturating_sub(MOST_FILES);
+        for file in files.iter().take(excess) {
+            if let Err(error) = fs::remove_file(file) {
+                tracing::debug!(%error, file = %file.display(), "Cannot remove old compiled code");
+            }
+        }
     }
 }
 

@@ -18,11 +18,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use wasmtime::component::{InstancePre, Linker};
-use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
+use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline, WasmBacktrace};
 
 use crate::config::{Limits, Plugin};
-use crate::host::Host;
 use crate::host::bindings::exports::bellhop::guest::{host_events, lifecycle};
+use crate::host::{Host, printable};
 use cache::{Cache, Loaded};
 use ticker::{TICK, Ticker};
 
@@ -31,6 +31,9 @@ pub use lifecycle::Subscription;
 /// Core instances, memories and tables that a component may be made of. A component from a language's
 /// usual tools has a handful.
 const MOST_PARTS: usize = 64;
+
+/// So many functions of a trap's backtrace are shown.
+const MOST_FRAMES: usize = 8;
 
 /// The engine, its ticker, and the compiled components.
 pub struct Sandbox {
@@ -266,8 +269,22 @@ impl Fault {
             Some(Overrun::Cpu) => Self::Cpu(limits.cpu_per_event),
             Some(Overrun::Wall) => Self::Wall(limits.wall_per_event),
             Some(Overrun::Stopped) => Self::Stopped,
-            // The root cause first, then where: the backtrace is the outermost context.
-            None => Self::Trap(format!("{}\n{error}", error.root_cause())),
+            None => Self::Trap(format!("{}{}", error.root_cause(), whereabouts(&error))),
         }
     }
+}
+
+/// Where in the plugin it happened, innermost function first. The names are the plugin's own words.
+fn whereabouts(error: &wasmtime::Error) -> String {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
+    let names: Vec<_> = backtrace
+        .frames()
+        .iter()
+        .take(MOST_FRAMES)
+        .map(|frame| match frame.func_name() {
+            Some(name) => printable(name.to_owned()),
+            None => format!("function {}", frame.func_index()),
+        })
+        .collect();
+    if names.is_empty() { String::new() } else { format!(", in {}", names.join(" < ")) }
 }

@@ -175,7 +175,7 @@ impl State {
     }
 
     fn take(&mut self, id: SessionId, mask: Events) -> Events {
-        let events = self.pending & mask - self.withheld(id);
+        let events = self.pending & (mask - self.withheld(id));
         self.pending -= events;
         events
     }

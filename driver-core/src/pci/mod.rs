@@ -1,9 +1,9 @@
 //! A driver that services the VMMDev PCI device itself, where no kernel driver does.
 //!
 //! What happens when the host rings: the device raises its interrupt line; the thread `vmmdev-irq`
-//! ([`interrupt`]) wakes from [`Bus::wait_interrupt`], acknowledges the events and latches their bits
-//! ([`latch`]); a session's [`Driver::wait`](crate::Driver::wait) takes them. What happens when an
-//! agent asks: [`requester`] carries the packet through DMA memory and the request port.
+//! (`interrupt`) wakes from [`Bus::wait_interrupt`], acknowledges the events and latches their bits
+//! (`latch`); a session's [`Driver::wait`](crate::Driver::wait) takes them. What happens when an
+//! agent asks: `requester` carries the packet through DMA memory and the request port.
 
 mod bus;
 mod interrupt;

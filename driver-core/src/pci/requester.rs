@@ -3,18 +3,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Bus, BusFault};
-use crate::wire::{MAX_REQUEST_SIZE, Request, RequestHeader, RequestType, Status, VERSION};
+use crate::outgoing::{self, failed};
+use crate::wire::{MAX_REQUEST_SIZE, Request, Status};
 use crate::{Error, Result};
-
-use zerocopy::FromBytes;
 
 /// BAR0 offset of the request port.
 const REQUEST_PORT: u16 = 0;
 
 /// Room for the packets of the interrupt thread: one page.
 const INTERRUPT_SLOT: u32 = 4096;
-
-const HEADER: usize = size_of::<RequestHeader>();
 
 /// Carries request packets through DMA memory.
 ///
@@ -71,48 +68,17 @@ impl Requester {
     }
 
     fn carry(&self, slot: &Mutex<Slot>, packet: &mut [u8]) -> Result<Status> {
+        let for_interrupt = std::ptr::eq(slot, &self.interrupt);
         let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = check(packet, slot.length)?;
-        let request = RequestType(sent.request_type.get());
-        tracing::trace!(target: "bellhop::ring", step = 7u64, %request, "Request port written");
+        let sent = outgoing::check(packet, slot.length)?;
+        let request = sent.kind();
+        if !for_interrupt {
+            tracing::trace!(target: "bellhop::ring", step = 7u64, %request, "Request submitted");
+        }
         let gone = |_: BusFault| failed(request, Status::INVALID_STATE);
         self.bus.dma_write(slot.address, packet).map_err(gone)?;
         self.bus.write_port(REQUEST_PORT, slot.address).map_err(gone)?;
         self.bus.dma_read(slot.address, packet).map_err(gone)?;
-        // The packet's own description stays ours, whatever the device wrote over it.
-        let answer = RequestHeader::mut_from_prefix(packet).map_err(|_| malformed(0))?.0;
-        let status = Status(answer.rc.get());
-        *answer = sent;
-        answer.rc.set(status.0);
-        Ok(status)
+        outgoing::finish(packet, sent)
     }
-}
-
-/// Holds a packet against the header rules, which a device ignores or punishes silently, and presets
-/// its status to a failure: a device that ignores a packet leaves it alone.
-fn check(packet: &mut [u8], room: usize) -> Result<RequestHeader> {
-    let length = packet.len();
-    let header = RequestHeader::mut_from_prefix(packet).map_err(|_| malformed(length))?.0;
-    if header.size.get() as usize != length || header.version.get() != VERSION {
-        return Err(malformed(length));
-    }
-    if length > room {
-        return Err(Error::new(
-            format!("submit a request of {length} bytes (at most {room})"),
-            Status::OUT_OF_RANGE,
-        ));
-    }
-    header.rc.set(Status::GENERAL_FAILURE.0);
-    Ok(header.clone())
-}
-
-fn failed(request: RequestType, status: Status) -> Error {
-    Error::new(format!("submit {request}"), status)
-}
-
-fn malformed(length: usize) -> Error {
-    Error::new(
-        format!("submit a malformed packet ({length} bytes; its {HEADER}-byte header must say so)"),
-        Status::INVALID_PARAMETER,
-    )
 }

@@ -85,7 +85,7 @@ impl Driver for PciSession {
         known("change the event filter", add.bits() | remove.bits(), Events::all().bits())?;
         self.update(|state| {
             let filter = &mut state.session(self.id).filter;
-            *filter = *filter - remove | add;
+            *filter = (*filter - remove) | add;
             Ok(())
         })
     }
@@ -103,7 +103,7 @@ impl Driver for PciSession {
             *state.acquire_mode() |= add;
             let session = state.session(self.id);
             let fresh = add - session.acquired;
-            session.acquired = session.acquired - remove | add;
+            session.acquired = (session.acquired - remove) | add;
             // Whoever takes over seamless mode must learn where it stands.
             if fresh.contains(Capabilities::SEAMLESS) {
                 state.pend(Events::SEAMLESS_MODE_CHANGE);
@@ -120,7 +120,7 @@ impl Driver for PciSession {
                 return Err(Error::new(DOING, Status::RESOURCE_BUSY));
             }
             let session = state.session(self.id);
-            session.set = session.set - remove | add;
+            session.set = (session.set - remove) | add;
             Ok(state.capability_state(self.id))
         })
     }

@@ -19,23 +19,33 @@ struct Estimate {
     point_estimate: f64,
 }
 
-/// The table of the benchmark group `ring`: the same ring answered by a component, by native code in
-/// its place, and by the wire alone.
-pub fn ring(figures: &Path) -> anyhow::Result<Table> {
-    let median = |function: &str| median(&figures.join("ring").join(function).join("new/estimates.json"));
-    let (component, native, wire) = (median("component")?, median("native")?, median("wire")?);
-    Ok(table(component, native, wire))
+/// The tables of the two benchmark groups, each of which answers the same event by a component, by
+/// native code in its place, and by the wire alone.
+pub fn tables(figures: &Path) -> anyhow::Result<[Table; 2]> {
+    let medians = |group: &str| {
+        let median = |function: &str| median(&figures.join(group).join(function).join("new/estimates.json"));
+        anyhow::Ok([median("component")?, median("native")?, median("wire")?])
+    };
+    Ok([
+        table("ring: from the host's wish", medians("ring")?, "< 1.5", "< 3 µs"),
+        table("handler: from the event taken", medians("handler")?, "", "< 3 µs"),
+    ])
 }
 
-fn table(component: f64, native: f64, wire: f64) -> Table {
+fn table(
+    title: &str,
+    [component, native, wire]: [f64; 3],
+    ratio: &'static str,
+    difference: &'static str,
+) -> Table {
     Table::new(
-        "ring",
+        title,
         vec![
             Row::new("by a component", time(component), ""),
             Row::new("by native code", time(native), ""),
             Row::new("the wire alone", time(wire), ""),
-            Row::new("component / native", format!("{:.2}", component / native), "< 1.5"),
-            Row::new("component - native", time(component - native), "< 3 µs"),
+            Row::new("component / native", format!("{:.2}", component / native), ratio),
+            Row::new("component - native", time(component - native), difference),
         ],
     )
 }
@@ -57,7 +67,7 @@ mod tests {
 
     #[test]
     fn the_table_compares_a_component_with_native_code() {
-        let text = table(7500.0, 6000.0, 1200.0).to_string();
+        let text = table("ring", [7500.0, 6000.0, 1200.0], "< 1.5", "< 3 µs").to_string();
 
         assert!(text.contains("component / native                    1.25         < 1.5"), "{text}");
         assert!(text.contains("component - native                 1.50 µs        < 3 µs"), "{text}");

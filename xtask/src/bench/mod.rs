@@ -39,19 +39,19 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     build::all(&workspace, Profile::Release, options.plugin_toolchain)?;
     let figures = workspace.target.join("criterion");
 
-    println!("\nThe ring: cargo bench --package bellhop-tests --bench ring");
+    println!("\nThe ring: cargo bench --workspace --bench ring");
     let mut command = workspace.cargo();
-    command.args(["bench", "--package", "bellhop-tests", "--bench", "ring"]);
+    command.args(["bench", "--workspace", "--bench", "ring"]);
     if options.quick {
         command.args(["--", "--quick"]);
     }
     process::run(command.env("CRITERION_HOME", &figures))?;
-    let ring = criterion::ring(&figures)?;
+    let [ring, handler] = criterion::tables(&figures)?;
 
     println!("\nThe daemon: starting it several times, then leaving it idle");
     let daemon = measure(&workspace, options.quick)?;
 
-    println!("\n{ring}\n{daemon}");
+    println!("\n{ring}\n{handler}\n{daemon}");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,7 +8,7 @@ pub struct Line {
     pub code: String,
     /// What its comments say, with the slashes.
     pub comment: String,
-    /// What its strings say.
+    /// What its strings say, with a space between two.
     pub strings: String,
 }
 
@@ -53,6 +53,9 @@ pub fn lines(source: &str) -> Vec<Line> {
             State::Code => {
                 let (next, taken) = in_code(rest, at.checked_sub(1).and_then(|i| chars.get(i)));
                 state = next;
+                if matches!(next, State::String | State::RawString(_)) && !line.strings.is_empty() {
+                    line.strings.push(' ');
+                }
                 let part = match next {
                     State::LineComment | State::BlockComment(_) => &mut line.comment,
                     _ => &mut line.code,
@@ -152,6 +155,7 @@ mod tests {
     fn strings_are_told_from_code() {
         assert_eq!(parts(r#"f("a // b \" c") // d"#).2, r#"a // b \" c"#);
         assert_eq!(parts(r#"f("a // b \" c") // d"#).1, "// d");
+        assert_eq!(parts(r#"f("a", "b")"#).2, "a b");
         assert_eq!(code("\"one\\\n two\" x"), "\"|\" x");
         assert_eq!(code(r#"b"x\\" y"#), r#"b"" y"#);
     }

@@ -36,6 +36,8 @@ enum Step {
     Invariants,
     /// The linter has nothing to say
     Clippy,
+    /// The documentation's links lead somewhere
+    Docs,
     /// The program and its plugins compile
     Build,
     /// All tests of all crates, and the examples in their documentation
@@ -81,6 +83,7 @@ impl Step {
             Self::Fmt => process::run(workspace.cargo().args(["fmt", "--all", "--check"])),
             Self::Invariants => invariants::check(workspace),
             Self::Clippy => process::run(clippy(workspace).args(["--", "--deny", "warnings"])),
+            Self::Docs => process::run(&mut docs(workspace)),
             Self::Build => build::all(workspace, Profile::Dev, options.plugin_toolchain),
             Self::Tests => tests(workspace, &mut tally),
             Self::Vm => count(&mut vm::command(workspace, true)?, &mut tally),
@@ -105,6 +108,7 @@ impl Step {
             Self::Fmt => "fmt",
             Self::Invariants => "invariants",
             Self::Clippy => "clippy",
+            Self::Docs => "docs",
             Self::Build => "build",
             Self::Tests => "tests",
             Self::Vm => "vm",
@@ -116,6 +120,7 @@ impl Step {
             Self::Fmt => "the source is formatted",
             Self::Invariants => "the structure is what ARCHITECTURE.md says",
             Self::Clippy => "the linter has nothing to say",
+            Self::Docs => "the documentation's links lead somewhere",
             Self::Build => "the program and its plugins compile",
             Self::Tests => "all tests of all crates",
             Self::Vm => "the agent on the kernel's own driver, in virtual machines",
@@ -126,6 +131,14 @@ impl Step {
 fn clippy(workspace: &Workspace) -> Command {
     let mut command = workspace.cargo();
     command.args(["clippy", "--workspace", "--all-targets", "--quiet"]);
+    command
+}
+
+fn docs(workspace: &Workspace) -> Command {
+    let mut command = workspace.cargo();
+    // Contributors read the private parts too.
+    command.args(["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"]);
+    command.env("RUSTDOCFLAGS", "--deny warnings");
     command
 }
 

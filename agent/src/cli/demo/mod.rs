@@ -44,16 +44,16 @@ pub(super) fn demo(options: &Options) -> Result<Verdict> {
         std::fs::create_dir_all(folder).with_context(|| format!("Cannot make {}", folder.display()))?;
     }
     let (host, driver) = drivers::simulated()?;
-    let outputs = run::outputs(&config);
-    println!("Guest    {}", driver.describe());
-    println!("Desktop  {}", outputs.describe());
-    let agent = Agent::start(&config, driver, outputs.clone(), compiler()?)?;
+    let desktop = run::desktop(&config);
+    say!("Guest    {}", driver.describe());
+    say!("Desktop  {} ({})", desktop.outputs.describe(), desktop.reason);
+    let agent = Agent::start(&config, driver, desktop.outputs.clone(), compiler()?)?;
     let (running, wanted) = agent.running();
-    println!("Plugins  {running} of {wanted} run");
+    say!("Plugins  {running} of {wanted} run");
 
-    let stage = Stage::new(host, outputs, recorder, options.screenshots.clone());
+    let stage = Stage::new(host, desktop, recorder, options.screenshots.clone());
     let outcome = if options.interactive { prompt::talk(&stage) } else { scene::play(&stage) };
     agent.stop();
-    println!("\nAgent stopped; the host is left with {}", stage.host_view());
+    say!("\nAgent stopped; the host is left with {}", stage.host_view());
     outcome.map(|()| Verdict::Well)
 }

@@ -25,7 +25,7 @@ enum Flow {
     Quit,
 }
 
-const WORDS: [Word; 9] = [
+const WORDS: [Word; 8] = [
     Word {
         name: "hint",
         arguments: "DISPLAY WIDTH HEIGHT [X Y]",
@@ -40,7 +40,6 @@ const WORDS: [Word; 9] = [
         help: "ask for statistics at this pace; 0 for none",
         run: interval,
     },
-    Word { name: "reset", arguments: "", help: "reset the machine's device", run: reset },
     Word { name: "restore", arguments: "", help: "save the machine's state and restore it", run: restore },
     Word { name: "state", arguments: "", help: "show what the guest reported, and its screens", run: state },
     Word { name: "help", arguments: "", help: "show this", run: help },
@@ -51,7 +50,7 @@ const WORDS: [Word; 9] = [
 pub(super) fn talk(stage: &Stage) -> Result<()> {
     let mut editor: Editor<Words, DefaultHistory> = Editor::new().context("Cannot read commands")?;
     editor.set_helper(Some(Words));
-    println!("\nYou are the host. `help` lists what you can do.");
+    say!("\nYou are the host. `help` lists what you can do.");
     loop {
         let line = match editor.readline("host> ") {
             Ok(line) => line,
@@ -71,7 +70,7 @@ pub(super) fn talk(stage: &Stage) -> Result<()> {
         match outcome {
             Ok(Flow::Next) => {}
             Ok(Flow::Quit) => return Ok(()),
-            Err(error) => println!("  {error:#}"),
+            Err(error) => say!("  {error:#}"),
         }
     }
 }
@@ -122,18 +121,12 @@ fn interval(stage: &Stage, arguments: &[&str]) -> Result<Flow> {
 /// answered.
 fn unheard(stage: &Stage, rang: bool, event: driver_core::wire::Events) {
     if !rang {
-        println!("  It does not ring: the guest has read the very same before.");
+        say!("  It does not ring: the guest has read the very same before.");
     } else if stage.host.guest().filter.contains(event) {
-        println!("  The event {event} was raised.");
+        say!("  The event {event} was raised.");
     } else {
-        println!("  The event {event} is pending: no plugin subscribed to it.");
+        say!("  The event {event} is pending: no plugin subscribed to it.");
     }
-}
-
-fn reset(stage: &Stage, _: &[&str]) -> Result<Flow> {
-    stage.host.reset();
-    println!("  The device was reset; the guest has to introduce itself anew.");
-    Ok(Flow::Next)
 }
 
 fn restore(stage: &Stage, _: &[&str]) -> Result<Flow> {
@@ -147,14 +140,14 @@ fn restore(stage: &Stage, _: &[&str]) -> Result<Flow> {
 
 fn state(stage: &Stage, _: &[&str]) -> Result<Flow> {
     let report = serde_json::to_string_pretty(&stage.host.guest()).context("Cannot show the report")?;
-    println!("{report}");
+    say!("{report}");
     stage.show_screens();
     Ok(Flow::Next)
 }
 
 fn help(_: &Stage, _: &[&str]) -> Result<Flow> {
     for Word { name, arguments, help, .. } in &WORDS {
-        println!("  {:36}  {help}", format!("{name} {arguments}"));
+        say!("  {:36}  {help}", format!("{name} {arguments}"));
     }
     Ok(Flow::Next)
 }

@@ -25,7 +25,7 @@ const ACTS: [Act; 4] = [
 
 /// Plays all acts.
 pub(super) fn play(stage: &Stage) -> Result<()> {
-    println!("\nBefore the first ring");
+    say!("\nBefore the first ring");
     stage.show_screens();
     stage.photograph("0-before");
     for (wish, hints, picture) in ACTS {

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use bellhop_desktop::Outputs;
+use bellhop_desktop::{Backend, Chosen};
 use vmmdev::{Hint, Host};
 
 use super::recorder::{Recorder, Step};
@@ -14,22 +13,20 @@ use super::recorder::{Recorder, Step};
 /// How long a ring may take before the demo stops waiting for it.
 const LONGEST_RING: Duration = Duration::from_secs(10);
 
+/// How long the screen's own programs get to draw themselves anew before a picture is taken.
+const REDRAW: Duration = Duration::from_millis(800);
+
 /// See the module's documentation.
 pub(super) struct Stage {
     pub(super) host: Host,
-    outputs: Arc<dyn Outputs>,
+    desktop: Chosen,
     recorder: Recorder,
     screenshots: Option<PathBuf>,
 }
 
 impl Stage {
-    pub(super) fn new(
-        host: Host,
-        outputs: Arc<dyn Outputs>,
-        recorder: Recorder,
-        screenshots: Option<PathBuf>,
-    ) -> Self {
-        Self { host, outputs, recorder, screenshots }
+    pub(super) fn new(host: Host, desktop: Chosen, recorder: Recorder, screenshots: Option<PathBuf>) -> Self {
+        Self { host, desktop, recorder, screenshots }
     }
 
     /// Asks for displays as a host does, and shows what comes of it.
@@ -40,21 +37,21 @@ impl Stage {
     /// Does something at the host that may ring, waits for the guest to be done, and shows the steps.
     /// `act` says whether it rang.
     pub(super) fn ring(&self, wish: &str, act: impl FnOnce() -> Result<bool>) -> Result<()> {
-        println!("\nThe host: {wish}");
+        say!("\nThe host: {wish}");
         self.recorder.clear();
         let began = Instant::now();
         if !act()? {
-            println!("  It does not ring: the guest has read the very same before.");
+            say!("  It does not ring: the guest has read the very same before.");
             return Ok(());
         }
         let steps = self.recorder.wait_for_end(LONGEST_RING);
-        println!("  step        µs");
-        println!("     1       0.0  {wish}");
+        say!("  step        µs");
+        say!("     1       0.0  {wish}");
         for step in &steps {
-            println!("{}", line(step, began));
+            say!("{}", line(step, began));
         }
         if !steps.iter().any(|step| step.number.is_none()) {
-            println!("  No plugin was called for it within {LONGEST_RING:?}.");
+            say!("  No plugin was called for it within {LONGEST_RING:?}.");
         }
         Ok(())
     }
@@ -63,19 +60,19 @@ impl Stage {
     pub(super) fn show_screens(&self) {
         match xrandr() {
             Some(lines) if self.is_x11() => {
-                println!("  The X server, asked by xrandr:");
-                lines.iter().for_each(|line| println!("    {line}"));
+                say!("  The X server, asked by xrandr:");
+                lines.iter().for_each(|line| say!("    {line}"));
             }
             _ => {
-                println!("  {} says:", self.outputs.describe());
-                match self.outputs.enumerate() {
-                    Err(error) => println!("    {error}"),
+                say!("  {} says:", self.desktop.outputs.describe());
+                match self.desktop.outputs.enumerate() {
+                    Err(error) => say!("    {error}"),
                     Ok(outputs) => {
                         for output in outputs {
                             let Some(area) = output.area else { continue };
                             let primary = if output.primary { " primary" } else { "" };
                             let (width, height) = (area.width, area.height);
-                            println!("    {}{primary} {width}x{height}+{}+{}", output.name, area.x, area.y);
+                            say!("    {}{primary} {width}x{height}+{}+{}", output.name, area.x, area.y);
                         }
                     }
                 }
@@ -97,23 +94,24 @@ impl Stage {
         let Some(folder) = &self.screenshots else { return };
         let file = folder.join(format!("{name}.png"));
         if !self.is_x11() {
-            println!("  SKIPPED screenshot {name}: the desktop is headless, there is nothing to see");
+            say!("  SKIPPED screenshot {name}: the desktop is headless, there is nothing to see");
             return;
         }
+        std::thread::sleep(REDRAW);
         match Command::new("import").args(["-window", "root"]).arg(&file).output() {
-            Ok(output) if output.status.success() => println!("  Picture: {}", file.display()),
-            Ok(output) => println!(
+            Ok(output) if output.status.success() => say!("  Picture: {}", file.display()),
+            Ok(output) => say!(
                 "  SKIPPED screenshot {name}: import failed: {}",
                 String::from_utf8_lossy(&output.stderr).trim()
             ),
             Err(error) => {
-                println!("  SKIPPED screenshot {name}: cannot run import (package imagemagick): {error}")
+                say!("  SKIPPED screenshot {name}: cannot run import (package imagemagick): {error}")
             }
         }
     }
 
     fn is_x11(&self) -> bool {
-        self.outputs.describe().starts_with("X11")
+        self.desktop.backend == Backend::X11
     }
 }
 
