@@ -43,7 +43,7 @@ pub fn interrupts(context: &Context) -> anyhow::Result<()> {
     ensure!(raised == EVENTS as u64, "{raised} interrupts for {EVENTS} events");
     ensure!(after - before == raised, "{} interrupts handled of {raised}", after - before);
     let line = machine.run("sed -n 's/^ *\\([0-9]*\\):.*vboxguest.*/\\1/p' /proc/interrupts")?;
-    let unhandled = machine.run(&format!("grep unhandled /proc/irq/{}/spurious", line.trim()))?;
+    let unhandled = machine.run(&format!("grep ^unhandled /proc/irq/{}/spurious", line.trim()))?;
     ensure!(unhandled.trim() == "unhandled 0", "of {raised} interrupts: {unhandled}");
     Ok(())
 }

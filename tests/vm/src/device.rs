@@ -12,8 +12,8 @@ use serde_json::Value;
 use crate::eventually;
 use crate::running::Running;
 
-/// How long the device may take to carry out one order.
-const LIMIT: Duration = Duration::from_secs(10);
+/// How long the device may take to carry out one order, waiting included.
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// A device that waits for a machine, or has one.
 #[derive(Debug)]
@@ -33,8 +33,9 @@ impl Device {
     ) -> anyhow::Result<Self> {
         let (socket, control) = (sockets.join("vmmdev"), sockets.join("control"));
         let mut command = Command::new(program);
-        command.arg("serve").arg("--socket").arg(&socket).arg("--control").arg(&control).args(options);
-        let server = Running::start(&mut command, &logs.join("device.log"))?;
+        command.arg("serve").arg("--socket").arg(&socket).arg("--control").arg(&control);
+        command.arg("--log").arg(logs.join("device.log")).args(options);
+        let server = Running::start(&mut command, &logs.join("vmmdev.log"))?;
         let mut device = Self { socket, control, server };
         eventually("the device listens", || {
             device.alive()?;
