@@ -92,7 +92,13 @@ impl Console {
         // The guest's own time-out comes first, unless the guest hangs.
         let end = Instant::now() + limit + Duration::from_secs(10);
         let mark = format!("reply {} ", self.commands);
+        let mut kicked = Instant::now();
         while Instant::now() < end {
+            // An emulated serial line can lose an interrupt, and then waits for the next.
+            if kicked.elapsed() > Duration::from_secs(1) {
+                self.line.write_all(b"\n").context("Writing to the machine's serial line")?;
+                kicked = Instant::now();
+            }
             if let Some(reply) = self.poll(&mark)? {
                 let (status, text) = reply.split_once(' ').unwrap_or((&reply, ""));
                 let status = status.parse().with_context(|| format!("The guest answered {reply:?}"))?;

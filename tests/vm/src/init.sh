@@ -23,6 +23,8 @@ sh /etc/rc >/run/rc 2>&1
 echo "ready $?" >&3
 
 while read -r number seconds script <&3; do
+    # An empty line only wakes us up.
+    [ -n "$number" ] || continue
     echo "$script" | base64 -d >/run/command
     timeout -s KILL "$seconds" sh /run/command </dev/null >/run/output 2>&1 3>&-
     status=$?

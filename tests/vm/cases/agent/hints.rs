@@ -37,7 +37,7 @@ pub fn several_displays(context: &Context) -> anyhow::Result<()> {
     start(&mut machine, "agent")?;
 
     machine.host()?.orders(["hint 0 1366 777 0 0", "hint 1 1024 768 1366 0"])?;
-    shows(&mut machine, "agent", "HEADLESS0 1366x777+0+0, HEADLESS1 1024x768+1366+0")?;
+    shows(&mut machine, "agent", "HEADLESS0 1366x777+0+0 primary, HEADLESS1 1024x768+1366+0")?;
     machine.host()?.order("off 1")?;
 
     shows(&mut machine, "agent", "HEADLESS0 1366x777+0+0")

@@ -3,7 +3,8 @@
 mod hints;
 mod trouble;
 
-use vm::{Context, Machine, eventually};
+use anyhow::bail;
+use vm::{Context, Machine};
 
 pub use hints::{after_the_start, before_the_start, burst, several_displays};
 pub use trouble::{host_resets, killed, no_driver, refused_once, restored, two_agents, unprivileged};
@@ -38,11 +39,7 @@ fn start(machine: &mut Machine, name: &str) -> anyhow::Result<()> {
 
 /// Waits until an agent's plugins run.
 fn ready(machine: &mut Machine, name: &str) -> anyhow::Result<()> {
-    let outcome = eventually("the agent is ready", || {
-        Ok((machine.try_run(&format!("grep 'Ready running=1 wanted=1' /run/{name}.log"))?.status == 0)
-            .then_some(()))
-    });
-    said(machine, name, outcome)
+    until(machine, name, &format!("grep -q 'Ready running=1 wanted=1' /run/{name}.log"))
 }
 
 /// Kills an agent without a word.
@@ -52,19 +49,16 @@ fn kill(machine: &mut Machine, name: &str) -> anyhow::Result<()> {
 
 /// Waits until the last layout that an agent has made is this one.
 fn shows(machine: &mut Machine, name: &str, layout: &str) -> anyhow::Result<()> {
-    let script = format!("sed -n 's/.* INFO \\(HEADLESS.*\\); desktop .*/\\1/p' /run/{name}.log | tail -n 1");
-    let mut last = String::new();
-    let outcome = eventually(&format!("the layout {layout}"), || {
-        last = machine.run(&script)?;
-        Ok((last.trim() == layout).then_some(()))
-    });
-    said(machine, name, outcome)
+    let last = format!("sed -n 's/.* INFO \\(HEADLESS.*\\); desktop .*/\\1/p' /run/{name}.log | tail -n 1");
+    until(machine, name, &format!("[ \"$({last})\" = '{layout}' ]"))
 }
 
-/// Adds what an agent said to an error.
-fn said(machine: &mut Machine, name: &str, outcome: anyhow::Result<()>) -> anyhow::Result<()> {
-    outcome.map_err(|error| {
-        let log = machine.run(&format!("tail -n 20 /run/{name}.log")).unwrap_or_default();
-        error.context(format!("the agent said:\n{log}"))
-    })
+/// Waits, in the guest, until a condition holds; else tells what the agent said.
+fn until(machine: &mut Machine, name: &str, condition: &str) -> anyhow::Result<()> {
+    let script = format!("i=0; until {condition}; do i=$((i+1)); [ $i -lt 250 ] || exit 1; sleep 0.1; done");
+    if machine.try_run(&script)?.status == 0 {
+        return Ok(());
+    }
+    let log = machine.run(&format!("tail -n 20 /run/{name}.log"))?;
+    bail!("`{condition}` does not come to hold; the agent said:\n{log}")
 }
