@@ -40,7 +40,7 @@ pub fn several_displays(context: &Context) -> anyhow::Result<()> {
     shows(&mut machine, "agent", "HEADLESS0 1366x777+0+0 primary, HEADLESS1 1024x768+1366+0")?;
     machine.host()?.order("off 1")?;
 
-    shows(&mut machine, "agent", "HEADLESS0 1366x777+0+0")
+    shows(&mut machine, "agent", "HEADLESS0 1366x777+0+0 primary, HEADLESS1 off")
 }
 
 /// A thousand wishes at once end in the last of them, and then there is peace.
