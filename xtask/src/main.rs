@@ -15,6 +15,7 @@ mod plugins;
 mod process;
 mod say;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,7 @@ enum Command {
     Build(build::Options),
     Demo(demo::Options),
     Test(test::Options),
+    Vm(vm::Options),
     Bench(bench::Options),
 }
 
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Build(options) => build::run(options),
         Command::Demo(options) => demo::run(options),
         Command::Test(options) => test::run(options),
+        Command::Vm(options) => vm::run(options),
         Command::Bench(options) => bench::run(options),
     });
     match outcome {

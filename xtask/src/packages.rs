@@ -72,6 +72,16 @@ pub fn unpack(packages: &[String], root: &Path) -> anyhow::Result<()> {
     fs::rename(&partial, root).with_context(|| format!("Making {}", root.display()))
 }
 
+/// What `apt-get install --simulate` would install, as `name=version`.
+pub fn parse_plan(plan: &str) -> Vec<String> {
+    let package = |line: &str| {
+        let (name, rest) = line.strip_prefix("Inst ")?.split_once(' ')?;
+        let (_, after) = rest.split_once('(')?;
+        Some(format!("{name}={}", after.split_whitespace().next()?))
+    };
+    plan.lines().filter_map(package).collect()
+}
+
 /// Why packages cannot be installed here, if so.
 pub fn may_install() -> Result<(), &'static str> {
     if process::find("apt-get").is_none() {
@@ -141,5 +151,15 @@ mod tests {
         let missing = missing_from("ii by-dpkg\nrc removed\n", &needs, |program| program == "here");
 
         assert_eq!(missing, ["removed", "by-dp"]);
+    }
+
+    #[test]
+    fn the_plan_is_what_would_be_installed_with_its_versions() {
+        let plan = "Reading package lists...\n\
+            Inst libllvm22 (1:22.1.8-1~deb12u1 Debian-Security:12/oldstable-security [amd64])\n\
+            Inst rustc-web [1.85.0] (1.96.0+dfsg1-1 Debian-Security:12/oldstable-security [amd64])\n\
+            Conf libllvm22 (1:22.1.8-1~deb12u1 Debian-Security:12/oldstable-security [amd64])\n";
+
+        assert_eq!(parse_plan(plan), ["libllvm22=1:22.1.8-1~deb12u1", "rustc-web=1.96.0+dfsg1-1"]);
     }
 }

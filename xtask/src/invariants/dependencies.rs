@@ -93,10 +93,18 @@ const RULES: &[Rule] = &[
         tests_may_use: NONE,
         never: &["wasmtime"],
     },
+    // It runs our programs, in a guest and beside it, and links none of them.
+    Rule {
+        package: "bellhop-vm-tests",
+        may_use: NONE,
+        only_optional: &[],
+        tests_may_use: NONE,
+        never: &["wasmtime", "zerocopy"],
+    },
     // Compiled before anything else can be, so it must stay light.
     Rule {
         package: "xtask",
-        may_use: Ours::Only(&["bellhop-xserver"]),
+        may_use: Ours::Only(&["bellhop-vm-tests", "bellhop-xserver"]),
         only_optional: &[],
         tests_may_use: NONE,
         never: &["wasmtime", "x11rb"],

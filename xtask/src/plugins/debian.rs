@@ -64,7 +64,7 @@ fn closure(candidate: &str) -> anyhow::Result<Vec<String>> {
             .args(["install", "--simulate", "--no-install-recommends"])
             .args([COMPILER, SOURCES].map(|name| format!("{name}={candidate}"))),
     )?;
-    let packages = parse_plan(&plan);
+    let packages = packages::parse_plan(&plan);
     if !packages.iter().any(|package| package.starts_with(COMPILER)) {
         bail!("{COMPILER} is installed here: set RUSTC to it and RUSTC_BOOTSTRAP to 1 instead");
     }
@@ -127,16 +127,6 @@ fn parse_candidate(policy: &str) -> Option<&str> {
     (candidate != "(none)").then_some(candidate)
 }
 
-/// What `apt-get install --simulate` would install, as `name=version`.
-fn parse_plan(plan: &str) -> Vec<String> {
-    let package = |line: &str| {
-        let (name, rest) = line.strip_prefix("Inst ")?.split_once(' ')?;
-        let (_, after) = rest.split_once('(')?;
-        Some(format!("{name}={}", after.split_whitespace().next()?))
-    };
-    plan.lines().filter_map(package).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,15 +138,5 @@ mod tests {
         assert_eq!(parse_candidate(policy), Some("1.96.0+dfsg1-1~deb12u2"));
         assert_eq!(parse_candidate("x:\n  Installed: (none)\n  Candidate: (none)\n"), None);
         assert_eq!(parse_candidate(""), None);
-    }
-
-    #[test]
-    fn the_plan_is_what_would_be_installed_with_its_versions() {
-        let plan = "Reading package lists...\n\
-            Inst libllvm22 (1:22.1.8-1~deb12u1 Debian-Security:12/oldstable-security [amd64])\n\
-            Inst rustc-web [1.85.0] (1.96.0+dfsg1-1 Debian-Security:12/oldstable-security [amd64])\n\
-            Conf libllvm22 (1:22.1.8-1~deb12u1 Debian-Security:12/oldstable-security [amd64])\n";
-
-        assert_eq!(parse_plan(plan), ["libllvm22=1:22.1.8-1~deb12u1", "rustc-web=1.96.0+dfsg1-1"]);
     }
 }

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use self::tally::Tally;
 use crate::cargo::{Profile, Workspace};
 use crate::plugins::Choice;
-use crate::{build, interrupt, invariants, packages, process, say};
+use crate::{build, interrupt, invariants, packages, process, say, vm};
 
 /// Check the format, the lints, the invariants, and run every test
 ///
@@ -42,6 +42,8 @@ enum Step {
     Build,
     /// All tests of all crates, and the examples in their documentation
     Tests,
+    /// What the agent does on the kernel's own driver, in virtual machines
+    Vm,
 }
 
 /// What became of a step.
@@ -84,10 +86,11 @@ impl Step {
             Self::Docs => process::run(&mut docs(workspace)),
             Self::Build => build::all(workspace, Profile::Dev, options.plugin_toolchain),
             Self::Tests => tests(workspace, &mut tally),
+            Self::Vm => count(&mut vm::command(workspace, true)?, &mut tally),
         };
         interrupt::check()?;
         let failure = outcome.err().map(|error| format!("{error:#}"));
-        if self != Self::Tests {
+        if !matches!(self, Self::Tests | Self::Vm) {
             tally.passed += usize::from(failure.is_none());
         }
         // A set of tests that does not compile has no test that failed.
@@ -108,6 +111,7 @@ impl Step {
             Self::Docs => "docs",
             Self::Build => "build",
             Self::Tests => "tests",
+            Self::Vm => "vm",
         }
     }
 
@@ -119,6 +123,7 @@ impl Step {
             Self::Docs => "the documentation's links lead somewhere",
             Self::Build => "the program and its plugins compile",
             Self::Tests => "all tests of all crates",
+            Self::Vm => "the agent on the kernel's own driver, in virtual machines",
         }
     }
 }
@@ -137,7 +142,7 @@ fn docs(workspace: &Workspace) -> Command {
     command
 }
 
-/// Runs all tests, and counts them.
+/// Runs all tests that need no virtual machine.
 ///
 /// `--show-output` is what lets a test that passed say that it skipped something; the tally swallows
 /// the rest of what it makes the harness print.
@@ -146,12 +151,17 @@ fn tests(workspace: &Workspace, tally: &mut Tally) -> anyhow::Result<()> {
     command.args(["test", "--workspace", "--no-fail-fast", "--", "--show-output"]);
     // A test that needs a desktop starts its own, and never touches the user's.
     command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").env_remove("XAUTHORITY");
-    let status = process::run_by_line(&mut command, |line| {
+    count(&mut command, tally)
+}
+
+/// Runs tests, and counts them.
+fn count(command: &mut Command, tally: &mut Tally) -> anyhow::Result<()> {
+    let status = process::run_by_line(command, |line| {
         if tally.line(line) {
             println!("{line}");
         }
     })?;
-    process::succeeded(&command, status)
+    process::succeeded(command, status)
 }
 
 /// Says what was skipped, how each step went, and the sum.

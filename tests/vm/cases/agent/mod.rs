@@ -1,0 +1,64 @@
+//! The agent on the kernel's driver.
+
+mod hints;
+mod trouble;
+
+use anyhow::bail;
+use vm::{Context, Machine};
+
+pub use hints::{after_the_start, before_the_start, burst, several_displays};
+pub use trouble::{host_resets, killed, no_driver, refused_once, restored, two_agents, unprivileged};
+
+/// How the agent is configured, but for its cache.
+const AGENT_TOML: &str = r#"
+driver = "vboxguest"
+[outputs]
+backend = "headless"
+[plugins.display]
+component = "/etc/display.wasm"
+[plugins.display.grants]
+events = ["display-change", "restored"]
+capabilities = ["graphics"]
+requests = ["display", "guest"]
+desktop = ["outputs"]
+"#;
+
+/// A machine with the agent in it, not started.
+fn launch(context: &Context) -> anyhow::Result<Machine> {
+    context.machine().agent(AGENT_TOML).launch()
+}
+
+/// Starts an agent, and waits until its plugins run. Its log is `/run/NAME.log`, its process's number
+/// in `/run/NAME.pid`.
+fn start(machine: &mut Machine, name: &str) -> anyhow::Result<()> {
+    machine.run(&format!(
+        "setsid bellhop run --config /etc/agent.toml >/run/{name}.log 2>&1 & echo $! >/run/{name}.pid"
+    ))?;
+    ready(machine, name)
+}
+
+/// Waits until an agent's plugins run.
+fn ready(machine: &mut Machine, name: &str) -> anyhow::Result<()> {
+    until(machine, name, &format!("grep -q 'Ready running=1 wanted=1' /run/{name}.log"))
+}
+
+/// Kills an agent without a word.
+fn kill(machine: &mut Machine, name: &str) -> anyhow::Result<()> {
+    machine.run(&format!("kill -KILL $(cat /run/{name}.pid)")).map(drop)
+}
+
+/// Waits until the last layout that an agent has made is this one.
+fn shows(machine: &mut Machine, name: &str, layout: &str) -> anyhow::Result<()> {
+    let last = format!("sed -n 's/.* INFO \\(HEADLESS.*\\); desktop .*/\\1/p' /run/{name}.log | tail -n 1");
+    until(machine, name, &format!("[ \"$({last})\" = '{layout}' ]"))
+}
+
+/// Waits, in the guest, until a condition holds; else tells what the agent said.
+fn until(machine: &mut Machine, name: &str, condition: &str) -> anyhow::Result<()> {
+    let script = format!("i=0; until {condition}; do i=$((i+1)); [ $i -lt 250 ] || exit 1; sleep 0.1; done");
+    if machine.try_run(&script)?.status == 0 {
+        return Ok(());
+    }
+    let log = machine.run(&format!("tail -n 20 /run/{name}.log"))?;
+    bail!("`{condition}` does not come to hold; the agent said:\n{log}")
+}

@@ -1,0 +1,124 @@
+//! What goes wrong, or away, and comes back.
+
+use anyhow::ensure;
+use vm::{Context, Machine, eventually};
+
+use super::{AGENT_TOML, kill, launch, ready, shows, start};
+
+/// An agent that is killed leaves nothing behind that the next one stumbles over.
+pub fn killed(context: &Context) -> anyhow::Result<()> {
+    let mut machine = launch(context)?;
+    start(&mut machine, "first")?;
+    ensure!(capabilities(&machine)? == "graphics");
+
+    kill(&mut machine, "first")?;
+    eventually("the kernel takes the capability back", || {
+        Ok((capabilities(&machine)? == "none").then_some(()))
+    })?;
+    machine.host()?.order("hint 0 1280 800")?;
+    start(&mut machine, "second")?;
+
+    shows(&mut machine, "second", "HEADLESS0 1280x800+0+0")
+}
+
+/// Of two agents each can come and go: an event goes to one of them, and the machine has the capability
+/// for as long as one is there.
+pub fn two_agents(context: &Context) -> anyhow::Result<()> {
+    let mut machine = launch(context)?;
+    start(&mut machine, "first")?;
+    start(&mut machine, "second")?;
+
+    kill(&mut machine, "second")?;
+    machine.host()?.order("hint 0 1280 800")?;
+
+    shows(&mut machine, "first", "HEADLESS0 1280x800+0+0")?;
+    ensure!(capabilities(&machine)? == "graphics");
+    Ok(())
+}
+
+/// A device that was reset knows no guest. Only a driver that is loaded anew introduces itself, and
+/// then an agent that is started anew is heard.
+pub fn host_resets(context: &Context) -> anyhow::Result<()> {
+    let mut machine = launch(context)?;
+    start(&mut machine, "first")?;
+    let session = machine.host()?.session()?;
+
+    machine.host()?.order("reset")?;
+    ensure!(machine.host()?.session()? != session);
+    machine.run("kill -0 $(cat /run/first.pid)")?;
+    kill(&mut machine, "first")?;
+    machine.run("sleep 1; rmmod vboxguest && insmod /lib/vboxguest.ko")?;
+    start(&mut machine, "second")?;
+    machine.host()?.order("hint 0 1280 800")?;
+
+    shows(&mut machine, "second", "HEADLESS0 1280x800+0+0")
+}
+
+/// A machine that comes back from a saved state is in another session, and its screen is what the state
+/// says.
+pub fn restored(context: &Context) -> anyhow::Result<()> {
+    let mut machine = launch(context)?;
+    start(&mut machine, "agent")?;
+    machine.host()?.order("hint 0 1280 800")?;
+    shows(&mut machine, "agent", "HEADLESS0 1280x800+0+0")?;
+    let session = machine.host()?.session()?;
+    machine.host()?.order("save")?;
+    machine.host()?.order("hint 0 1024 768")?;
+    shows(&mut machine, "agent", "HEADLESS0 1024x768+0+0")?;
+
+    machine.host()?.order("restore")?;
+
+    ensure!(machine.host()?.session()? != session);
+    shows(&mut machine, "agent", "HEADLESS0 1280x800+0+0")
+}
+
+/// Each request that the agent makes for a wish may fail once: it goes on, and the next wish is followed.
+pub fn refused_once(context: &Context) -> anyhow::Result<()> {
+    let mut machine = launch(context)?;
+    start(&mut machine, "agent")?;
+    for (step, request) in ["81", "222"].into_iter().enumerate() {
+        let (refused, next) = (1000 + 10 * step, 1005 + 10 * step);
+        machine.host()?.order(&format!("inject {request} -1"))?;
+        machine.host()?.order(&format!("hint 0 {refused} 700"))?;
+        machine.run("sleep 1; kill -0 $(cat /run/agent.pid)")?;
+
+        machine.host()?.order("heal")?;
+        machine.host()?.order(&format!("hint 0 {next} 700"))?;
+
+        shows(&mut machine, "agent", &format!("HEADLESS0 {next}x700+0+0"))?;
+    }
+    Ok(())
+}
+
+/// Any user can be the agent's, by the node that is for users.
+pub fn unprivileged(context: &Context) -> anyhow::Result<()> {
+    let settings = format!("device = \"/dev/vboxuser\"\ncache = \"/tmp/cache\"\n{AGENT_TOML}");
+    let mut machine = context.machine().agent(&settings).launch()?;
+    machine.run("chmod 666 /dev/vboxuser; chmod 600 /dev/vboxguest; install -o user -d /run/user")?;
+
+    machine.run(
+        "setsid su user -c 'echo $$ >/run/user/pid; id -un >/run/user/name
+         exec bellhop run --config /etc/agent.toml >/run/user/agent.log 2>&1' &",
+    )?;
+    ready(&mut machine, "user/agent")?;
+    machine.host()?.order("hint 0 1280 800")?;
+
+    shows(&mut machine, "user/agent", "HEADLESS0 1280x800+0+0")?;
+    ensure!(machine.run("cat /run/user/name")?.trim() == "user");
+    Ok(())
+}
+
+/// Without the kernel's driver, the agent says what is missing and what to do.
+pub fn no_driver(context: &Context) -> anyhow::Result<()> {
+    let mut machine = context.machine().without_driver().agent(AGENT_TOML).launch()?;
+
+    let answer = machine.try_run("bellhop run --config /etc/agent.toml")?;
+
+    ensure!(answer.status != 0 && answer.text.contains("modprobe vboxguest"), "{answer:?}");
+    Ok(())
+}
+
+/// What the host thinks that the guest can do.
+fn capabilities(machine: &Machine) -> anyhow::Result<String> {
+    Ok(machine.host()?.guest()?["capabilities"].as_str().unwrap_or_default().to_owned())
+}

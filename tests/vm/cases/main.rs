@@ -1,0 +1,91 @@
+//! What must hold in a virtual machine, on each kernel.
+//!
+//! Without what a machine is made of, every test is shown as ignored, with the reason.
+
+mod agent;
+mod module;
+
+use libtest_mimic::{Arguments, Trial};
+use vm::{Context, Kernel, Kit, Programs};
+
+/// A test on one kernel.
+type Test = fn(&Context) -> anyhow::Result<()>;
+
+/// The kernels that a test is run on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum On {
+    /// Every one: it is about the kernel's driver.
+    All,
+    /// The newest: it is about the agent, which sees no difference.
+    Newest,
+}
+
+/// What a test cannot do without, besides a kit.
+#[derive(Clone, Copy)]
+enum Needs {
+    Nothing,
+    Device,
+    Agent,
+}
+
+const TESTS: &[(&str, On, Needs, Test)] = &[
+    ("a_machine_without_the_device_has_no_node", On::All, Needs::Nothing, module::without_device),
+    ("the_driver_binds_and_reports", On::All, Needs::Device, module::binds),
+    ("each_interrupt_is_handled", On::All, Needs::Device, module::interrupts),
+    ("heartbeats_are_refused_or_borne", On::All, Needs::Device, module::heartbeats),
+    ("a_request_refused_to_the_driver_is_survived", On::Newest, Needs::Device, module::refused_once),
+    ("a_wish_from_before_the_start_is_followed", On::All, Needs::Agent, agent::before_the_start),
+    ("a_wish_is_followed_and_reported", On::All, Needs::Agent, agent::after_the_start),
+    ("displays_come_and_go", On::Newest, Needs::Agent, agent::several_displays),
+    ("a_burst_ends_in_the_last_wish", On::All, Needs::Agent, agent::burst),
+    ("an_agent_that_was_killed_is_replaced", On::Newest, Needs::Agent, agent::killed),
+    ("two_agents_bear_each_other", On::Newest, Needs::Agent, agent::two_agents),
+    ("a_device_that_was_reset_is_used_again", On::Newest, Needs::Agent, agent::host_resets),
+    ("a_restored_machine_shows_what_was_saved", On::Newest, Needs::Agent, agent::restored),
+    ("a_request_refused_to_the_agent_is_survived", On::Newest, Needs::Agent, agent::refused_once),
+    ("any_user_can_be_the_agent_s", On::All, Needs::Agent, agent::unprivileged),
+    ("an_agent_without_a_driver_says_what_to_do", On::Newest, Needs::Agent, agent::no_driver),
+];
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let programs = Programs::of_this_build();
+    let mut trials = Vec::new();
+    match Kit::find() {
+        Ok(kit) => {
+            for kernel in kit.kernels() {
+                let newest = kit.kernels().last() == Some(kernel);
+                for (name, _, needs, test) in TESTS.iter().filter(|(_, on, ..)| newest || *on == On::All) {
+                    trials.push(trial(name, *needs, *test, &kit, kernel, &programs));
+                }
+            }
+        }
+        Err(reason) => trials.extend(TESTS.iter().map(|(name, ..)| skipped(name, &reason))),
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn trial(name: &str, needs: Needs, test: Test, kit: &Kit, kernel: &Kernel, programs: &Programs) -> Trial {
+    let name = format!("linux-{}::{name}", kernel.series());
+    let lacking = match needs {
+        Needs::Nothing => None,
+        Needs::Device => programs.vmmdev().err(),
+        Needs::Agent => {
+            programs.vmmdev().and_then(|_| programs.bellhop()).and_then(|_| programs.plugin("display")).err()
+        }
+    };
+    if let Some(reason) = lacking {
+        return skipped(&name, &reason);
+    }
+    let (kit, kernel, programs, title) = (kit.clone(), kernel.clone(), programs.clone(), name.clone());
+    Trial::test(name, move || {
+        Context::new(&title, kit, kernel, programs)
+            .and_then(|context| context.judge(test))
+            .map_err(|error| format!("{error:#}").into())
+    })
+}
+
+fn skipped(name: &str, reason: &anyhow::Error) -> Trial {
+    eprintln!("SKIPPED {name}: {reason:#}");
+    Trial::test(name, || Ok(())).with_ignored_flag(true)
+}

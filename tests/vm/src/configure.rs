@@ -1,0 +1,144 @@
+//! A machine that is being configured.
+
+use std::time::Instant;
+use std::{fs, mem};
+
+use anyhow::{Context as _, bail};
+
+use crate::console::Listener;
+use crate::context::{Context, last_words};
+use crate::device::Device;
+use crate::eventually;
+use crate::initramfs::Initramfs;
+use crate::machine::Machine;
+use crate::running::Running;
+
+/// Memory of a machine: the guest's files are in it.
+const MEMORY: &str = "512M";
+
+/// A machine that is being configured.
+#[derive(Debug)]
+pub struct Configure<'a> {
+    context: &'a Context,
+    device: Option<Vec<String>>,
+    rc: String,
+    agent: Option<String>,
+    files: Vec<(String, Vec<u8>)>,
+}
+
+impl<'a> Configure<'a> {
+    pub(crate) fn new(context: &'a Context) -> Self {
+        let rc = "insmod /lib/vboxguest.ko\n".to_owned();
+        Self { context, device: Some(Vec::new()), rc, agent: None, files: Vec::new() }
+    }
+
+    /// Leaves out the device.
+    #[must_use]
+    pub fn without_device(mut self) -> Self {
+        self.device = None;
+        self
+    }
+
+    /// Gives the device an option of `vmmdev serve`.
+    #[must_use]
+    pub fn device_option(mut self, name: &str, value: &str) -> Self {
+        self.device.get_or_insert_default().extend([name.to_owned(), value.to_owned()]);
+        self
+    }
+
+    /// Leaves loading the kernel's driver, `/lib/vboxguest.ko`, to the test.
+    #[must_use]
+    pub fn without_driver(mut self) -> Self {
+        self.rc.clear();
+        self
+    }
+
+    /// Brings the agent, and the display plugin at `/etc/display.wasm`. This is its `/etc/agent.toml`.
+    #[must_use]
+    pub fn agent(mut self, agent_toml: &str) -> Self {
+        self.agent = Some(agent_toml.to_owned());
+        self
+    }
+
+    /// Brings a file.
+    #[must_use]
+    pub fn file(mut self, path: &str, content: &[u8]) -> Self {
+        self.files.push((path.to_owned(), content.to_owned()));
+        self
+    }
+
+    /// Starts the device and the machine, and waits until the guest takes commands.
+    ///
+    /// # Errors
+    /// When a part is missing, or the guest does not boot in time.
+    pub fn launch(mut self) -> anyhow::Result<Machine> {
+        let started = Instant::now();
+        let files = mem::take(&mut self.files);
+        let Context { kit, kernel, programs, .. } = self.context;
+        let logs = self.context.logs()?;
+        // The paths of sockets must be short, so they are not below the logs.
+        let folder = tempfile::Builder::new().prefix("bellhop-vm-").tempdir().context("Making a folder")?;
+
+        let mut initramfs = Initramfs::new(&kit.busybox(), &kit.module(kernel), &self.rc)?;
+        if let Some(agent_toml) = &self.agent {
+            initramfs.program("bin/bellhop", &programs.bellhop()?)?;
+            let display = programs.plugin("display")?;
+            let display = fs::read(&display).with_context(|| format!("Reading {}", display.display()))?;
+            initramfs.file("etc/display.wasm", 0o644, &display);
+            initramfs.file("etc/agent.toml", 0o644, agent_toml.as_bytes());
+        }
+        for (path, content) in files {
+            initramfs.file(&path, 0o755, &content);
+        }
+        let initrd = folder.path().join("initramfs");
+        initramfs.write(&initrd)?;
+
+        let device = match &self.device {
+            Some(options) => Some(Device::start(&programs.vmmdev()?, options, folder.path(), &logs)?),
+            None => None,
+        };
+        let listener = Listener::bind(&folder.path().join("console"))?;
+        let mut qemu = kit.qemu();
+        qemu.args(["-M", "pc,memory-backend=memory", "-m", MEMORY])
+            // The device maps the guest's memory, so it must be a file that can be handed over.
+            .args(["-object", &format!("memory-backend-memfd,id=memory,size={MEMORY},share=on")])
+            // A processor that is emulated is there on every machine. /dev/kvm is not, or hangs.
+            .args(["-accel", "tcg,thread=multi", "-cpu", "max"])
+            .args(["-nodefaults", "-no-user-config", "-nographic", "-no-reboot"])
+            .arg("-serial")
+            .arg(format!("file:{}", logs.join("serial.log").display()))
+            .arg("-serial")
+            .arg(format!("unix:{}", folder.path().join("console").display()))
+            .arg("-kernel")
+            .arg(kit.image(kernel))
+            .arg("-initrd")
+            .arg(&initrd)
+            .args(["-append", "console=ttyS0 panic=-1 loglevel=7"]);
+        if let Some(device) = &device {
+            let path = device.socket().display().to_string();
+            let socket = serde_json::json!({ "type": "unix", "path": path });
+            // QEMU takes this device as JSON only.
+            let attach = serde_json::json!({ "driver": "vfio-user-pci", "socket": socket });
+            qemu.arg("-device").arg(attach.to_string());
+        }
+        let mut qemu = Running::start(&mut qemu, &logs.join("qemu.log"))?;
+
+        let mut alive = || match qemu.ended()? {
+            Some(status) => bail!("QEMU has ended: {status}; {}", last_words(&logs.join("qemu.log"))),
+            None => Ok(()),
+        };
+        let mut console = eventually("QEMU opens the serial line", || {
+            alive()?;
+            listener.accept()
+        })?;
+        let rc = eventually("the guest boots", || {
+            alive()?;
+            console.poll("ready ")
+        })?;
+        let machine = Machine::new(qemu, device, console, folder, started.elapsed());
+        if rc != "0" {
+            bail!("the guest's /etc/rc ended with status {rc}");
+        }
+        Ok(machine)
+    }
+}

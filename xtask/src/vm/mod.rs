@@ -1,0 +1,36 @@
+//! `cargo xtask vm`: virtual machines with the kernel's own driver.
+
+mod apt;
+mod setup;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+pub use self::test::command;
+use crate::cargo::Workspace;
+
+/// Bring what virtual machines need, or run the tests in them
+#[derive(Args)]
+pub struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Setup(setup::Options),
+    Test(test::Options),
+}
+
+/// Runs the command.
+pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    match &options.command {
+        Command::Setup(options) => {
+            setup::run(options.renew)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Test(options) => test::run(&Workspace::find()?, options),
+    }
+}
