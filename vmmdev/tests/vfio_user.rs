@@ -10,7 +10,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use driver_core::wire::{
-    AcknowledgeEvents, CtlGuestFilterMask, Events, GetHostVersion, INTERFACE_VERSION, Request, Status,
+    AcknowledgeEvents, CtlGuestFilterMask, Events, GetHostVersion, INTERFACE_VERSION, Request, RequestType,
+    Status,
 };
 use guest::{SOON, report_guest_info};
 use vfio_bindings::bindings::vfio::{
@@ -19,8 +20,8 @@ use vfio_bindings::bindings::vfio::{
 };
 use vfio_user::Client;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
-use vmmdev::Host;
 use vmmdev::carrier::VfioUser;
+use vmmdev::{Fault, Host, Times};
 use zerocopy::IntoBytes;
 
 const PORTS: u32 = 0;
@@ -289,6 +290,21 @@ fn an_event_between_look_and_acknowledgement_travels_with_the_others() {
     assert_eq!(machine.ask(AcknowledgeEvents::new()).1.events.get(), 0x110);
     served.host.raise_events(Events::VRDP);
     assert_eq!(machine.interrupts(), 1, "the next one is sent");
+}
+
+#[test]
+fn a_refused_acknowledgement_is_asked_for_again() {
+    let served = Served::new();
+    let mut machine = Machine::wanting(&served, Events::VRDP);
+    let refused = Fault::Fail(Status::GENERAL_FAILURE);
+    served.host.inject(RequestType::ACKNOWLEDGE_EVENTS, refused, Times::Next(1));
+    served.host.raise_events(Events::VRDP);
+    assert_eq!(machine.interrupts(), 1);
+
+    assert_eq!(machine.handle_interrupt(), Some(0));
+
+    assert_eq!(machine.interrupts(), 1, "the line is still up");
+    assert_eq!(machine.handle_interrupt(), Some(Events::VRDP.bits()));
 }
 
 #[test]

@@ -147,7 +147,12 @@ impl Device {
         packet.resize(size as usize, 0);
         let answer = memory.read(address, &mut packet).and_then(|()| {
             let fault = self.faults.strike(kind);
-            let status = match fault.and_then(|fault| fault.before()) {
+            let instead = fault.and_then(|fault| fault.before());
+            if instead.is_some() && kind == RequestType::ACKNOWLEDGE_EVENTS {
+                // The line is still up, and its guest has nothing more to do about it.
+                self.state.events.forget_notice();
+            }
+            let status = match instead {
                 Some(None) => return Ok(None),
                 Some(Some(status)) => status,
                 None => {

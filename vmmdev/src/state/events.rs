@@ -52,7 +52,8 @@ impl EventState {
         self.pulse = false;
     }
 
-    /// The guest came back from a saved state, and has forgotten what it read since.
+    /// The guest has forgotten what it read: it came back from a saved state, or its acknowledgement
+    /// came to nothing.
     pub(crate) fn forget_notice(&mut self) {
         self.noticed = false;
     }

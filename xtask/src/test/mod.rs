@@ -128,9 +128,12 @@ impl Step {
     }
 }
 
+/// What the device model's command and its carrier need beside the rest.
+const DEVICE_COMMAND: &str = "vmmdev/vfio-user";
+
 fn clippy(workspace: &Workspace) -> Command {
     let mut command = workspace.cargo();
-    command.args(["clippy", "--workspace", "--all-targets", "--quiet"]);
+    command.args(["clippy", "--workspace", "--all-targets", "--features", DEVICE_COMMAND, "--quiet"]);
     command
 }
 
@@ -151,7 +154,12 @@ fn tests(workspace: &Workspace, tally: &mut Tally) -> anyhow::Result<()> {
     command.args(["test", "--workspace", "--no-fail-fast", "--", "--show-output"]);
     // A test that needs a desktop starts its own, and never touches the user's.
     command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").env_remove("XAUTHORITY");
-    count(&mut command, tally)
+    let all = count(&mut command, tally);
+    // Apart, so that the daemon that is tested is the one that is shipped.
+    let mut device = workspace.cargo();
+    device.args(["test", "--package", "vmmdev", "--features", DEVICE_COMMAND]);
+    device.args(["--test", "vfio_user", "--test", "command", "--", "--show-output"]);
+    all.and(count(&mut device, tally))
 }
 
 /// Runs tests, and counts them.

@@ -76,7 +76,7 @@ pub fn restored(context: &Context) -> anyhow::Result<()> {
 pub fn refused_once(context: &Context) -> anyhow::Result<()> {
     let mut machine = launch(context)?;
     start(&mut machine, "agent")?;
-    for (step, request) in ["81", "222"].into_iter().enumerate() {
+    for (step, request) in ["41", "81", "222"].into_iter().enumerate() {
         let (refused, next) = (1000 + 10 * step, 1005 + 10 * step);
         machine.host()?.order(&format!("inject {request} -1"))?;
         machine.host()?.order(&format!("hint 0 {refused} 700"))?;
