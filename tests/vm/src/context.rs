@@ -33,6 +33,12 @@ impl Context {
         Ok(Self { kit, kernel, programs, folder })
     }
 
+    /// A context outside any test, whose logs go below `folder`.
+    #[must_use]
+    pub fn in_folder(folder: PathBuf, kit: Kit, kernel: Kernel, programs: Programs) -> Self {
+        Self { kit, kernel, programs, folder }
+    }
+
     /// The kernel of the guests.
     #[must_use]
     pub fn kernel(&self) -> &Kernel {

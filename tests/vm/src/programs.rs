@@ -25,6 +25,12 @@ impl Programs {
         Self { folders }
     }
 
+    /// Those that lie in a folder.
+    #[must_use]
+    pub fn in_folder(folder: PathBuf) -> Self {
+        Self { folders: vec![folder] }
+    }
+
     /// The host's device, as a program that QEMU attaches.
     ///
     /// # Errors

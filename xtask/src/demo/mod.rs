@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: the whole path of one ring of the bell, on a real X server where there can be
 //! one.
 
+mod machine;
 mod screen;
 
 use std::ffi::OsString;
@@ -38,6 +39,10 @@ pub struct Options {
     #[arg(long, value_name = ":N")]
     display: Option<String>,
 
+    /// Play the scene in a virtual machine, on the kernel's own driver, instead
+    #[arg(long, conflicts_with_all = ["screenshots", "interactive", "headless", "display", "arguments"])]
+    vm: bool,
+
     /// Where to take the standard library for WebAssembly from
     #[arg(long, value_enum, default_value_t, value_name = "WAY")]
     plugin_toolchain: Choice,
@@ -50,6 +55,10 @@ pub struct Options {
 /// Runs the command.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::find()?;
+    if options.vm {
+        machine::play(&workspace, options.plugin_toolchain)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let config = workspace.root.join("agent.toml");
     if !config.is_file() {
         bail!("{} is missing: it is what the demo runs", workspace.shown(&config));

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-pub use self::test::command;
+pub use self::setup::run as set_up;
+pub use self::test::{build_device, command};
 use crate::cargo::Workspace;
 
 /// Bring what virtual machines need, or run the tests in them

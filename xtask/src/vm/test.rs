@@ -44,16 +44,7 @@ pub fn command(workspace: &Workspace, build: bool) -> anyhow::Result<Command> {
     let lacking = setup::run(false).err();
     crate::interrupt::check()?;
     if build {
-        // The device, which is no part of what `cargo xtask build` makes.
-        process::run(workspace.cargo().args([
-            "build",
-            "--package",
-            "vmmdev",
-            "--features",
-            "vfio-user",
-            "--bin",
-            "vmmdev",
-        ]))?;
+        build_device(workspace)?;
     }
     let mut command = workspace.cargo();
     command.args(["test", "--package", "bellhop-vm-tests", "--test", "vm", "--"]);
@@ -62,4 +53,10 @@ pub fn command(workspace: &Workspace, build: bool) -> anyhow::Result<Command> {
         command.env(vm::kit::LACKING, format!("{lacking:#}"));
     }
     Ok(command)
+}
+
+/// Builds the device, which is no part of what `cargo xtask build` makes.
+pub fn build_device(workspace: &Workspace) -> anyhow::Result<()> {
+    let device = ["build", "--package", "vmmdev", "--features", "vfio-user", "--bin", "vmmdev"];
+    process::run(workspace.cargo().args(device))
 }
