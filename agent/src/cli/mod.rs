@@ -6,6 +6,7 @@ macro_rules! say {
 }
 
 mod check;
+mod competitors;
 #[cfg(feature = "simulated")]
 mod demo;
 mod drivers;

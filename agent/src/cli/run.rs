@@ -4,13 +4,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use bellhop_agent::agent::Agent;
-use bellhop_agent::config::Config;
+use bellhop_agent::config::{Config, DriverChoice};
 use bellhop_agent::logging;
 use bellhop_desktop::Chosen;
 use clap::Args;
 use nix::sys::signal::{SigSet, Signal};
 
-use super::{ConfigOption, LogOptions, Verdict, compiler, drivers, load};
+use super::{ConfigOption, LogOptions, Verdict, competitors, compiler, drivers, load};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -32,6 +32,10 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     let driver = drivers::open(&config)?;
     let desktop = desktop(&config);
     tracing::info!(config = %path.display(), driver = driver.describe(), "Starting");
+    // Nobody else is at a device that is this process's own.
+    if config.driver != DriverChoice::Simulated {
+        competitors::warn();
+    }
     let agent = Agent::start(&config, driver, desktop.outputs, compiler()?)?;
     ready(&agent, path);
 
