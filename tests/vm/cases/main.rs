@@ -3,6 +3,7 @@
 //! Without what a machine is made of, every test is shown as ignored, with the reason.
 
 mod agent;
+mod bare;
 mod module;
 
 use libtest_mimic::{Arguments, Trial};
@@ -39,15 +40,22 @@ const TESTS: &[(&str, On, Needs, Test)] = &[
     ("displays_come_and_go", On::Newest, Needs::Agent, agent::several_displays),
     ("a_burst_ends_in_the_last_wish", On::All, Needs::Agent, agent::burst),
     ("an_agent_that_was_killed_is_replaced", On::Newest, Needs::Agent, agent::killed),
+    ("a_stream_of_wishes_is_followed", On::All, Needs::Agent, agent::stream),
     ("two_agents_bear_each_other", On::Newest, Needs::Agent, agent::two_agents),
+    ("a_driver_in_use_stays_and_may_go_later", On::Newest, Needs::Agent, agent::reloaded),
+    ("a_driver_that_was_unbound_is_used_again", On::Newest, Needs::Agent, agent::rebound),
     ("a_device_that_was_reset_is_used_again", On::Newest, Needs::Agent, agent::host_resets),
     ("a_restored_machine_shows_what_was_saved", On::Newest, Needs::Agent, agent::restored),
     ("a_request_refused_to_the_agent_is_survived", On::Newest, Needs::Agent, agent::refused_once),
     ("any_user_can_be_the_agent_s", On::All, Needs::Agent, agent::unprivileged),
     ("an_agent_without_a_driver_says_what_to_do", On::Newest, Needs::Agent, agent::no_driver),
+    ("figures", On::Newest, Needs::Agent, agent::figures),
 ];
 
-fn main() {
+fn main() -> anyhow::Result<()> {
+    if bare::is_meant() {
+        return bare::run();
+    }
     let arguments = Arguments::from_args();
     let programs = Programs::of_this_build();
     let mut trials = Vec::new();

@@ -84,7 +84,7 @@ const ACKNOWLEDGE_EVENTS: u64 = 41;
 const HEARTBEAT: u64 = 219;
 
 /// How many interrupts the guest has handled.
-fn handled(machine: &mut Machine) -> anyhow::Result<u64> {
+pub fn handled(machine: &mut Machine) -> anyhow::Result<u64> {
     let count = machine.run("sed -n 's/^ *[0-9]*: *\\([0-9]*\\).*vboxguest.*/\\1/p' /proc/interrupts")?;
     count.trim().parse().with_context(|| format!("/proc/interrupts has no count of vboxguest: {count:?}"))
 }

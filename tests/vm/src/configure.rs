@@ -1,5 +1,6 @@
 //! A machine that is being configured.
 
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use std::{fs, mem};
 
@@ -23,13 +24,14 @@ pub struct Configure<'a> {
     device: Option<Vec<String>>,
     rc: String,
     agent: Option<String>,
+    programs: Vec<(String, PathBuf)>,
     files: Vec<(String, Vec<u8>)>,
 }
 
 impl<'a> Configure<'a> {
     pub(crate) fn new(context: &'a Context) -> Self {
         let rc = "insmod /lib/vboxguest.ko\n".to_owned();
-        Self { context, device: Some(Vec::new()), rc, agent: None, files: Vec::new() }
+        Self { context, device: Some(Vec::new()), rc, agent: None, programs: Vec::new(), files: Vec::new() }
     }
 
     /// Leaves out the device.
@@ -60,6 +62,13 @@ impl<'a> Configure<'a> {
         self
     }
 
+    /// Brings a program of this machine, with its libraries.
+    #[must_use]
+    pub fn program(mut self, path: &str, program: &Path) -> Self {
+        self.programs.push((path.to_owned(), program.to_owned()));
+        self
+    }
+
     /// Brings a file.
     #[must_use]
     pub fn file(mut self, path: &str, content: &[u8]) -> Self {
@@ -86,6 +95,9 @@ impl<'a> Configure<'a> {
             let display = fs::read(&display).with_context(|| format!("Reading {}", display.display()))?;
             initramfs.file("etc/display.wasm", 0o644, &display);
             initramfs.file("etc/agent.toml", 0o644, agent_toml.as_bytes());
+        }
+        for (path, program) in &self.programs {
+            initramfs.program(path, program)?;
         }
         for (path, content) in files {
             initramfs.file(&path, 0o755, &content);

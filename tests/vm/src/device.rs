@@ -1,5 +1,6 @@
 //! The host's end of a machine: `vmmdev serve`, and its control socket.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -15,11 +16,30 @@ use crate::running::Running;
 /// How long the device may take to carry out one order, waiting included.
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// Something that happened between the host and its guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// When, since the midnight before the device was started.
+    pub at: Duration,
+    /// What.
+    pub what: Happened,
+}
+
+/// What can happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Happened {
+    /// The host raised the interrupt line.
+    Rang,
+    /// The host answered a request of this type. Acknowledgements of events are not told of.
+    Answered(u64),
+}
+
 /// A device that waits for a machine, or has one.
 #[derive(Debug)]
 pub struct Device {
     socket: PathBuf,
     control: PathBuf,
+    log: PathBuf,
     server: Running,
 }
 
@@ -32,11 +52,12 @@ impl Device {
         logs: &Path,
     ) -> anyhow::Result<Self> {
         let (socket, control) = (sockets.join("vmmdev"), sockets.join("control"));
+        let log = logs.join("device.log");
         let mut command = Command::new(program);
         command.arg("serve").arg("--socket").arg(&socket).arg("--control").arg(&control);
-        command.arg("--log").arg(logs.join("device.log")).args(options);
+        command.arg("--log").arg(&log).args(options);
         let server = Running::start(&mut command, &logs.join("vmmdev.log"))?;
-        let mut device = Self { socket, control, server };
+        let mut device = Self { socket, control, log, server };
         eventually("the device listens", || {
             device.alive()?;
             Ok((device.socket.exists() && device.control.exists()).then_some(()))
@@ -126,5 +147,67 @@ impl Device {
         let requests = journal["requests"].as_array().context("the journal's `requests` is no list")?;
         let number = |seen: &Value| Some((seen["request"].as_u64()?, seen["status"].as_i64()?));
         Ok(requests.iter().filter_map(number).collect())
+    }
+
+    /// All that happened, by one clock. The journal has the requests alone, and forgets them.
+    ///
+    /// # Errors
+    /// When the device's log cannot be read.
+    pub fn history(&self) -> anyhow::Result<Vec<Moment>> {
+        let log = fs::read_to_string(&self.log).with_context(|| format!("Reading {}", self.log.display()))?;
+        Ok(history(&log))
+    }
+}
+
+/// Reads a log. Its clock starts anew at midnight.
+fn history(log: &str) -> Vec<Moment> {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let mut moments: Vec<Moment> = Vec::new();
+    for (mut at, what) in log.lines().filter_map(moment) {
+        while moments.last().is_some_and(|last| at + DAY / 2 < last.at) {
+            at += DAY;
+        }
+        moments.push(Moment { at, what });
+    }
+    moments
+}
+
+/// What a line of the log tells, and the time of day.
+fn moment(line: &str) -> Option<(Duration, Happened)> {
+    let (time, text) = line.split_once(' ')?;
+    let what = if text.contains(" step=2 ") {
+        Happened::Rang
+    } else if text.contains(" step=8 ") {
+        let (_, number) = text.split_once(" number=")?;
+        Happened::Answered(number.split(' ').next()?.parse().ok()?)
+    } else {
+        return None;
+    };
+    let (_, time) = time.strip_suffix('Z')?.split_once('T')?;
+    let mut parts = time.splitn(3, ':');
+    let mut whole = || parts.next()?.parse::<u64>().ok();
+    let minutes = whole()? * 60 + whole()?;
+    let seconds = Duration::try_from_secs_f64(parts.next()?.parse().ok()?).ok()?;
+    Some((Duration::from_secs(minutes * 60) + seconds, what))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_a_history_across_midnight_too() {
+        let log = "2026-11-23T23:59:59.250000Z TRACE bellhop::ring: Host raised the interrupt line step=2 bits=4\n\
+                   2026-11-23T23:59:59.500000Z DEBUG vmmdev: Machine attached\n\
+                   2026-11-24T00:00:01.500000Z TRACE bellhop::ring: Host answered step=8 request=\"X\" number=81 status=0\n";
+        let day = 24 * 60 * 60 * 1000;
+
+        assert_eq!(
+            history(log),
+            [
+                Moment { at: Duration::from_millis(day - 750), what: Happened::Rang },
+                Moment { at: Duration::from_millis(day + 1500), what: Happened::Answered(81) },
+            ]
+        );
     }
 }

@@ -24,7 +24,7 @@ use anyhow::bail;
 pub use configure::Configure;
 pub use console::Answer;
 pub use context::Context;
-pub use device::Device;
+pub use device::{Device, Happened, Moment};
 pub use kit::{Kernel, Kit};
 pub use machine::Machine;
 pub use programs::Programs;

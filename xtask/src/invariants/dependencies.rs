@@ -93,12 +93,13 @@ const RULES: &[Rule] = &[
         tests_may_use: NONE,
         never: &["wasmtime"],
     },
-    // It runs our programs, in a guest and beside it, and links none of them.
+    // It runs our programs, in a guest and beside it, and links none of them. What the agent is measured
+    // against is a test's own program, on the same wire.
     Rule {
         package: "bellhop-vm-tests",
         may_use: NONE,
         only_optional: &[],
-        tests_may_use: NONE,
+        tests_may_use: Ours::Only(&["driver-core"]),
         never: &["wasmtime", "zerocopy"],
     },
     // Compiled before anything else can be, so it must stay light.

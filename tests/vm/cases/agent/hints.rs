@@ -1,9 +1,11 @@
 //! What the host wants of the screen.
 
 use anyhow::ensure;
-use vm::Context;
+use vm::{Context, Happened, Machine};
 
-use super::{launch, shows, start};
+use super::{drag, launch, shows, start};
+use crate::bare::READ;
+use crate::module::handled;
 
 /// A wish from before anybody was there to hear it is followed.
 pub fn before_the_start(context: &Context) -> anyhow::Result<()> {
@@ -62,4 +64,42 @@ pub fn burst(context: &Context) -> anyhow::Result<()> {
     machine.run("sleep 1")?;
     ensure!(machine.host()?.requests(settled)?.iter().all(|seen| seen.0 != 81), "it reads on, unasked");
     Ok(())
+}
+
+/// Of a thousand wishes, one after the other, none is lost and none is followed twice: each interrupt is
+/// handled, and the guest reads at most once for each time that it was rung.
+pub fn stream(context: &Context) -> anyhow::Result<()> {
+    const STEPS: u32 = 1000;
+    let mut machine = launch(context)?;
+    start(&mut machine, "agent")?;
+    let before = counters(&machine)?;
+    let handled_before = handled(&mut machine)?;
+    let history = machine.host()?.history()?.len();
+
+    drag(&machine, STEPS)?;
+    shows(&mut machine, "agent", "HEADLESS0 1800x600+0+0")?;
+
+    let after = counters(&machine)?;
+    let [events, interrupts, repeats] = [0, 1, 2].map(|which| after[which] - before[which]);
+    let handled = handled(&mut machine)? - handled_before;
+    let history = machine.host()?.history()?.split_off(history);
+    let times = |what| history.iter().filter(|moment| moment.what == what).count() as u64;
+    let (rung, read) = (times(Happened::Rang), times(Happened::Answered(READ)));
+    let told = format!(
+        "{events} events: {rung} times rung by {interrupts} interrupts, {repeats} of them sent again; \
+         {handled} handled, {read} times read"
+    );
+    println!("{told}");
+    ensure!(events == u64::from(STEPS), "{told}");
+    ensure!(rung <= events && interrupts == rung, "{told}");
+    // An interrupt that is sent again may come late, and then the guest sees both.
+    ensure!((interrupts..=interrupts + repeats).contains(&handled), "{told}");
+    ensure!((1..=rung).contains(&read), "{told}");
+    Ok(())
+}
+
+/// How often the host raised events, sent an interrupt, and sent one again.
+fn counters(machine: &Machine) -> anyhow::Result<[u64; 3]> {
+    let counters = machine.host()?.order("counters")?;
+    Ok(["events", "interrupts", "repeats"].map(|name| counters[name].as_u64().unwrap_or_default()))
 }

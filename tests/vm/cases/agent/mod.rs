@@ -1,13 +1,20 @@
 //! The agent on the kernel's driver.
 
+mod figures;
 mod hints;
 mod trouble;
+
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use vm::{Context, Machine};
 
-pub use hints::{after_the_start, before_the_start, burst, several_displays};
-pub use trouble::{host_resets, killed, no_driver, refused_once, restored, two_agents, unprivileged};
+pub use figures::figures;
+pub use hints::{after_the_start, before_the_start, burst, several_displays, stream};
+pub use trouble::{
+    host_resets, killed, no_driver, rebound, refused_once, reloaded, restored, two_agents, unprivileged,
+};
 
 /// How the agent is configured, but for its cache.
 const AGENT_TOML: &str = r#"
@@ -49,8 +56,25 @@ fn kill(machine: &mut Machine, name: &str) -> anyhow::Result<()> {
 
 /// Waits until the last layout that an agent has made is this one.
 fn shows(machine: &mut Machine, name: &str, layout: &str) -> anyhow::Result<()> {
+    until(machine, name, &last_is(name, layout))
+}
+
+/// The guest's condition that the last layout that an agent has made is this one.
+fn last_is(name: &str, layout: &str) -> String {
     let last = format!("sed -n 's/.* INFO \\(HEADLESS.*\\); desktop .*/\\1/p' /run/{name}.log | tail -n 1");
-    until(machine, name, &format!("[ \"$({last})\" = '{layout}' ]"))
+    format!("[ \"$({last})\" = '{layout}' ]")
+}
+
+/// Asks for one width after the other at a pace that a person's dragging has, the last of them 1800.
+fn drag(machine: &Machine, steps: u32) -> anyhow::Result<()> {
+    const PACE: Duration = Duration::from_millis(5);
+    let orders: Vec<String> = (0..steps).rev().map(|left| format!("hint 0 {} 600", 1800 - left)).collect();
+    let began = Instant::now();
+    let paced = orders.iter().zip(0..).map(|(order, step)| {
+        thread::sleep((PACE * step).saturating_sub(began.elapsed()));
+        order.as_str()
+    });
+    machine.host()?.orders(paced).map(drop)
 }
 
 /// Waits, in the guest, until a condition holds; else tells what the agent said.

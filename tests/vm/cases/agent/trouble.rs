@@ -3,7 +3,10 @@
 use anyhow::ensure;
 use vm::{Context, Machine, eventually};
 
-use super::{AGENT_TOML, kill, launch, ready, shows, start};
+use super::{AGENT_TOML, kill, last_is, launch, ready, shows, start, until};
+
+/// The agent's exit status where there is no device that can be driven.
+const NO_DEVICE: i32 = 69;
 
 /// An agent that is killed leaves nothing behind that the next one stumbles over.
 pub fn killed(context: &Context) -> anyhow::Result<()> {
@@ -21,19 +24,77 @@ pub fn killed(context: &Context) -> anyhow::Result<()> {
     shows(&mut machine, "second", "HEADLESS0 1280x800+0+0")
 }
 
-/// Of two agents each can come and go: an event goes to one of them, and the machine has the capability
-/// for as long as one is there.
+/// Of two agents each can come and go: an event goes to whichever waits first, and the machine has the
+/// capability for as long as one is there.
 pub fn two_agents(context: &Context) -> anyhow::Result<()> {
     let mut machine = launch(context)?;
     start(&mut machine, "first")?;
     start(&mut machine, "second")?;
 
+    for width in [1280, 1290, 1300, 1310] {
+        machine.host()?.order(&format!("hint 0 {width} 800"))?;
+        let layout = format!("HEADLESS0 {width}x800+0+0");
+        let either = format!("{} || {}", last_is("first", &layout), last_is("second", &layout));
+        until(&mut machine, "*", &either)?;
+    }
+    machine.run("kill -0 $(cat /run/first.pid) && kill -0 $(cat /run/second.pid)")?;
+    ensure!(capabilities(&machine)? == "graphics");
+
     kill(&mut machine, "second")?;
+    machine.host()?.order("hint 0 1024 768")?;
+    shows(&mut machine, "first", "HEADLESS0 1024x768+0+0")?;
+    ensure!(capabilities(&machine)? == "graphics");
+
+    kill(&mut machine, "first")?;
+    eventually("the kernel takes the capability back", || {
+        Ok((capabilities(&machine)? == "none").then_some(()))
+    })
+}
+
+/// While an agent has it, the driver cannot be unloaded. Once the agent is asked to stop it can, and the
+/// next agent has a driver as good as new.
+pub fn reloaded(context: &Context) -> anyhow::Result<()> {
+    let mut machine = launch(context)?;
+    start(&mut machine, "first")?;
+
+    let refused = machine.try_run("rmmod vboxguest")?;
+    ensure!(refused.status != 0, "a driver that is in use was unloaded: {refused:?}");
+    machine.host()?.order("hint 0 1280 800")?;
+    shows(&mut machine, "first", "HEADLESS0 1280x800+0+0")?;
+
+    machine.run("kill -TERM $(cat /run/first.pid)")?;
+    until(&mut machine, "first", "rmmod vboxguest 2>/dev/null")?;
+    ensure!(machine.try_run("test -e /dev/vboxguest")?.status == 1);
+    machine.run("insmod /lib/vboxguest.ko")?;
+    start(&mut machine, "second")?;
+    machine.host()?.order("hint 0 1366 777")?;
+
+    shows(&mut machine, "second", "HEADLESS0 1366x777+0+0")
+}
+
+/// A device that is taken from the driver takes its nodes with it, and these kernels tell nobody who
+/// waits: the agent sleeps on. Once the driver has the device again, an agent that is started anew is
+/// heard.
+///
+/// The first agent is left asleep: these kernels free what its session points to, so not even its end
+/// would be safe.
+pub fn rebound(context: &Context) -> anyhow::Result<()> {
+    let mut machine = launch(context)?;
+    start(&mut machine, "first")?;
+
+    machine.run(
+        "cd /sys/bus/pci/drivers/vboxguest && echo 0000:* >/run/device && cat /run/device >unbind
+         ! test -e /dev/vboxguest",
+    )?;
+    machine.run("sleep 2; kill -0 $(cat /run/first.pid)")?;
+    let again = machine.try_run("bellhop run --config /etc/agent.toml")?;
+    ensure!(again.status == NO_DEVICE, "{again:?}");
+    machine.run("cat /run/device >/sys/bus/pci/drivers/vboxguest/bind && test -c /dev/vboxguest")?;
+    start(&mut machine, "second")?;
     machine.host()?.order("hint 0 1280 800")?;
 
-    shows(&mut machine, "first", "HEADLESS0 1280x800+0+0")?;
-    ensure!(capabilities(&machine)? == "graphics");
-    Ok(())
+    shows(&mut machine, "second", "HEADLESS0 1280x800+0+0")?;
+    machine.run("kill -0 $(cat /run/first.pid)").map(drop)
 }
 
 /// A device that was reset knows no guest. Only a driver that is loaded anew introduces itself, and
@@ -108,14 +169,18 @@ pub fn unprivileged(context: &Context) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Without the kernel's driver, the agent says what is missing and what to do.
+/// Without the kernel's driver, the agent says what is missing and what to do. It does not wait: whoever
+/// started it knows when the driver is there, and starts it again.
 pub fn no_driver(context: &Context) -> anyhow::Result<()> {
     let mut machine = context.machine().without_driver().agent(AGENT_TOML).launch()?;
 
     let answer = machine.try_run("bellhop run --config /etc/agent.toml")?;
 
-    ensure!(answer.status != 0 && answer.text.contains("modprobe vboxguest"), "{answer:?}");
-    Ok(())
+    ensure!(answer.status == NO_DEVICE && answer.text.contains("modprobe vboxguest"), "{answer:?}");
+    machine.run("insmod /lib/vboxguest.ko")?;
+    start(&mut machine, "agent")?;
+    machine.host()?.order("hint 0 1280 800")?;
+    shows(&mut machine, "agent", "HEADLESS0 1280x800+0+0")
 }
 
 /// What the host thinks that the guest can do.
