@@ -10,7 +10,7 @@ pub use hints::{after_the_start, before_the_start, burst, several_displays};
 pub use trouble::{host_resets, killed, no_driver, refused_once, restored, two_agents, unprivileged};
 
 /// How the agent is configured, but for its cache.
-const AGENT_TOML: &str = r#"
+pub const AGENT_TOML: &str = r#"
 driver = "vboxguest"
 [outputs]
 backend = "headless"
@@ -38,7 +38,7 @@ fn start(machine: &mut Machine, name: &str) -> anyhow::Result<()> {
 }
 
 /// Waits until an agent's plugins run.
-fn ready(machine: &mut Machine, name: &str) -> anyhow::Result<()> {
+pub fn ready(machine: &mut Machine, name: &str) -> anyhow::Result<()> {
     until(machine, name, &format!("grep -q 'Ready running=1 wanted=1' /run/{name}.log"))
 }
 
@@ -54,7 +54,7 @@ fn shows(machine: &mut Machine, name: &str, layout: &str) -> anyhow::Result<()> 
 }
 
 /// Waits, in the guest, until a condition holds; else tells what the agent said.
-fn until(machine: &mut Machine, name: &str, condition: &str) -> anyhow::Result<()> {
+pub fn until(machine: &mut Machine, name: &str, condition: &str) -> anyhow::Result<()> {
     let script = format!("i=0; until {condition}; do i=$((i+1)); [ $i -lt 250 ] || exit 1; sleep 0.1; done");
     if machine.try_run(&script)?.status == 0 {
         return Ok(());
