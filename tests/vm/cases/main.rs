@@ -1,13 +1,17 @@
 //! What must hold in a virtual machine, on each kernel.
 //!
+//! Those on a desktop are run by `cargo xtask vm desktop`, and the others by `cargo xtask vm test`.
 //! Without what a machine is made of, every test is shown as ignored, with the reason.
 
 mod agent;
 mod bare;
+mod desktop;
 mod module;
 
+use std::env;
+
 use libtest_mimic::{Arguments, Trial};
-use vm::{Context, Kernel, Kit, Programs};
+use vm::{Context, Kernel, Kit, Programs, kit};
 
 /// A test on one kernel.
 type Test = fn(&Context) -> anyhow::Result<()>;
@@ -19,7 +23,22 @@ enum On {
     All,
     /// The newest: it is about the agent, which sees no difference.
     Newest,
+    /// The one of a series: that of the desktop's release.
+    Series(&'static str),
 }
+
+impl On {
+    fn includes(self, kernel: &Kernel, kit: &Kit) -> bool {
+        match self {
+            Self::All => true,
+            Self::Newest => kit.kernels().last() == Some(kernel),
+            Self::Series(series) => kernel.series() == series,
+        }
+    }
+}
+
+/// How the names of tests begin that need a desktop, and are run only where they are asked for.
+const DESKTOP: &str = "desktop::";
 
 /// What a test cannot do without, besides a kit.
 #[derive(Clone, Copy)]
@@ -27,6 +46,7 @@ enum Needs {
     Nothing,
     Device,
     Agent,
+    Desktop,
 }
 
 const TESTS: &[(&str, On, Needs, Test)] = &[
@@ -50,6 +70,9 @@ const TESTS: &[(&str, On, Needs, Test)] = &[
     ("any_user_can_be_the_agent_s", On::All, Needs::Agent, agent::unprivileged),
     ("an_agent_without_a_driver_says_what_to_do", On::Newest, Needs::Agent, agent::no_driver),
     ("figures", On::Newest, Needs::Agent, agent::figures),
+    ("desktop::a_wish_changes_the_screen", On::Series("6.12"), Needs::Desktop, desktop::wish),
+    ("desktop::displays_come_and_go", On::Series("6.12"), Needs::Desktop, desktop::several_displays),
+    ("desktop::an_x_server_is_replaced", On::Series("6.12"), Needs::Desktop, desktop::another_x_server),
 ];
 
 fn main() -> anyhow::Result<()> {
@@ -58,29 +81,31 @@ fn main() -> anyhow::Result<()> {
     }
     let arguments = Arguments::from_args();
     let programs = Programs::of_this_build();
+    let desktop = env::var_os(kit::DESKTOP).is_some();
+    let tests = TESTS.iter().filter(|(name, ..)| name.starts_with(DESKTOP) == desktop);
     let mut trials = Vec::new();
     match Kit::find() {
         Ok(kit) => {
             for kernel in kit.kernels() {
-                let newest = kit.kernels().last() == Some(kernel);
-                for (name, _, needs, test) in TESTS.iter().filter(|(_, on, ..)| newest || *on == On::All) {
+                for (name, _, needs, test) in tests.clone().filter(|(_, on, ..)| on.includes(kernel, &kit)) {
                     trials.push(trial(name, *needs, *test, &kit, kernel, &programs));
                 }
             }
         }
-        Err(reason) => trials.extend(TESTS.iter().map(|(name, ..)| skipped(name, &reason))),
+        Err(reason) => trials.extend(tests.map(|(name, ..)| skipped(name, &reason))),
     }
     libtest_mimic::run(&arguments, trials).exit();
 }
 
 fn trial(name: &str, needs: Needs, test: Test, kit: &Kit, kernel: &Kernel, programs: &Programs) -> Trial {
     let name = format!("linux-{}::{name}", kernel.series());
+    let agent =
+        || programs.vmmdev().and_then(|_| programs.bellhop()).and_then(|_| programs.plugin("display"));
     let lacking = match needs {
         Needs::Nothing => None,
         Needs::Device => programs.vmmdev().err(),
-        Needs::Agent => {
-            programs.vmmdev().and_then(|_| programs.bellhop()).and_then(|_| programs.plugin("display")).err()
-        }
+        Needs::Agent => agent().err(),
+        Needs::Desktop => kit.desktop().and_then(|_| agent()).err(),
     };
     if let Some(reason) = lacking {
         return skipped(&name, &reason);

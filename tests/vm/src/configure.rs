@@ -17,6 +17,13 @@ use crate::running::Running;
 /// Memory of a machine: the guest's files are in it.
 const MEMORY: &str = "512M";
 
+/// How Xorg is configured: outputs that take any mode, and no card.
+const XORG_CONF: &[u8] = include_bytes!("xorg.conf");
+
+/// Starts Xorg as display `:0`, and waits until it takes clients. One that does not says why in the
+/// kernel's log, which outlives the guest.
+const XORG_START: &[u8] = include_bytes!("xorg.sh");
+
 /// A machine that is being configured.
 #[derive(Debug)]
 pub struct Configure<'a> {
@@ -25,13 +32,22 @@ pub struct Configure<'a> {
     rc: String,
     agent: Option<String>,
     programs: Vec<(String, PathBuf)>,
+    desktop: bool,
     files: Vec<(String, Vec<u8>)>,
 }
 
 impl<'a> Configure<'a> {
     pub(crate) fn new(context: &'a Context) -> Self {
         let rc = "insmod /lib/vboxguest.ko\n".to_owned();
-        Self { context, device: Some(Vec::new()), rc, agent: None, programs: Vec::new(), files: Vec::new() }
+        Self {
+            context,
+            device: Some(Vec::new()),
+            rc,
+            agent: None,
+            programs: Vec::new(),
+            desktop: false,
+            files: Vec::new(),
+        }
     }
 
     /// Leaves out the device.
@@ -69,6 +85,22 @@ impl<'a> Configure<'a> {
         self
     }
 
+    /// Brings Debian's X server, with outputs `DUMMY0` to `DUMMY15`, and starts it as display `:0`. When it
+    /// has ended, `sh /etc/xorg.sh` starts another.
+    #[must_use]
+    pub fn desktop(mut self) -> Self {
+        self.desktop = true;
+        self.rc.push_str("sh /etc/xorg.sh || exit 1\n");
+        self
+    }
+
+    /// Adds to what the guest does before it takes commands.
+    #[must_use]
+    pub fn at_boot(mut self, script: &str) -> Self {
+        self.rc.push_str(script);
+        self
+    }
+
     /// Brings a file.
     #[must_use]
     pub fn file(mut self, path: &str, content: &[u8]) -> Self {
@@ -89,6 +121,11 @@ impl<'a> Configure<'a> {
         let folder = tempfile::Builder::new().prefix("bellhop-vm-").tempdir().context("Making a folder")?;
 
         let mut initramfs = Initramfs::new(&kit.busybox(), &kit.module(kernel), &self.rc)?;
+        if self.desktop {
+            initramfs.tree(&kit.desktop()?)?;
+            initramfs.file("etc/xorg.conf", 0o644, XORG_CONF);
+            initramfs.file("etc/xorg.sh", 0o644, XORG_START);
+        }
         if let Some(agent_toml) = &self.agent {
             initramfs.program("bin/bellhop", &programs.bellhop()?)?;
             let display = programs.plugin("display")?;

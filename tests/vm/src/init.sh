@@ -19,7 +19,7 @@ ip link set lo up
 exec 3<>/dev/ttyS1
 stty -F /dev/ttyS1 raw -echo
 
-sh /etc/rc >/run/rc 2>&1
+sh /etc/rc >/run/rc 2>&1 3>&-
 echo "ready $?" >&3
 
 while read -r number seconds script <&3; do

@@ -1,6 +1,9 @@
 //! The guest's first and only file system.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -12,6 +15,8 @@ use crate::cpio::Archive;
 #[derive(Debug)]
 pub struct Initramfs {
     archive: Archive,
+    /// The names of the files that came as trees.
+    brought: BTreeSet<OsString>,
 }
 
 impl Initramfs {
@@ -29,7 +34,7 @@ impl Initramfs {
         archive.file("etc/rc", 0o644, rc.as_bytes());
         archive.file("etc/passwd", 0o644, b"root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/tmp:/bin/sh\n");
         archive.file("etc/group", 0o644, b"root:x:0:\nuser:x:1000:\n");
-        Ok(Self { archive })
+        Ok(Self { archive, brought: BTreeSet::new() })
     }
 
     /// Adds a file.
@@ -37,11 +42,34 @@ impl Initramfs {
         self.archive.file(path, permissions, content);
     }
 
+    /// Adds all files of a folder, each where it is in there. What a link leads to is a file of its own.
+    pub fn tree(&mut self, tree: &Path) -> anyhow::Result<()> {
+        let mut folders = vec![tree.to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).with_context(|| format!("Reading {}", folder.display()))? {
+                let file = entry?.path();
+                let kind = fs::metadata(&file).with_context(|| format!("Reading {}", file.display()))?;
+                if kind.is_dir() {
+                    folders.push(file);
+                    continue;
+                }
+                let path = file.strip_prefix(tree).ok().and_then(Path::to_str);
+                let path = path.with_context(|| format!("{} has a strange name", file.display()))?;
+                self.archive.file(path, kind.permissions().mode() & 0o777, &read(&file)?);
+                self.brought.extend(file.file_name().map(ToOwned::to_owned));
+            }
+        }
+        Ok(())
+    }
+
     /// Adds a program of this machine, with the libraries that it is linked to, each where the loader
-    /// finds it here.
+    /// finds it here. Those that came with a tree go before: libraries of two systems do not mix.
     pub fn program(&mut self, path: &str, program: &Path) -> anyhow::Result<()> {
         self.archive.file(path, 0o755, &read(program)?);
         for library in libraries(program)? {
+            if Path::new(&library).file_name().is_some_and(|name| self.brought.contains(name)) {
+                continue;
+            }
             self.archive.file(&library, 0o755, &read(Path::new(&library))?);
         }
         Ok(())

@@ -15,6 +15,9 @@ pub const CONTENTS: &str = "kit.json";
 /// The environment's word from `cargo xtask` on why there is no kit.
 pub const LACKING: &str = "BELLHOP_VM_LACKING";
 
+/// The environment's word from `cargo xtask` that the tests on a desktop are wanted, and no others.
+pub const DESKTOP: &str = "BELLHOP_VM_DESKTOP";
+
 /// A complete kit.
 #[derive(Debug, Clone)]
 pub struct Kit {
@@ -118,6 +121,20 @@ impl Kit {
         busybox(&self.folder)
     }
 
+    /// The files of a guest with an X server.
+    ///
+    /// # Errors
+    /// When they were not brought: they are no part of every kit.
+    pub fn desktop(&self) -> anyhow::Result<PathBuf> {
+        let tree = desktop_tree(&desktop(&self.folder));
+        anyhow::ensure!(
+            tree.is_dir(),
+            "no desktop in {}: run `cargo xtask vm desktop`",
+            self.folder.display()
+        );
+        Ok(tree)
+    }
+
     /// A kernel's image.
     #[must_use]
     pub fn image(&self, kernel: &Kernel) -> PathBuf {
@@ -150,6 +167,18 @@ pub fn qemu_tree(folder: &Path) -> PathBuf {
 #[must_use]
 pub fn busybox(folder: &Path) -> PathBuf {
     qemu_tree(folder).join("usr/bin/busybox")
+}
+
+/// Where a kit's desktop is, with its sums. It is complete when it is there.
+#[must_use]
+pub fn desktop(folder: &Path) -> PathBuf {
+    folder.join("desktop")
+}
+
+/// Where the files of a desktop are, each where a guest has it.
+#[must_use]
+pub fn desktop_tree(desktop: &Path) -> PathBuf {
+    desktop.join("tree")
 }
 
 /// Where a kit's kernel is, and its module.

@@ -1,6 +1,7 @@
 //! `cargo xtask vm`: virtual machines with the kernel's own driver.
 
 mod apt;
+mod desktop;
 mod setup;
 mod test;
 
@@ -23,6 +24,7 @@ pub struct Options {
 enum Command {
     Setup(setup::Options),
     Test(test::Options),
+    Desktop(desktop::Options),
 }
 
 /// Runs the command.
@@ -33,5 +35,6 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Test(options) => test::run(&Workspace::find()?, options),
+        Command::Desktop(options) => desktop::run(&Workspace::find()?, options),
     }
 }

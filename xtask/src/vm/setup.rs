@@ -26,7 +26,7 @@ pub struct Options {
 }
 
 /// The releases that we take packages of.
-const SUITES: [&str; 3] = ["bookworm", "trixie", "trixie-backports"];
+pub const SUITES: [&str; 3] = ["bookworm", "trixie", "trixie-backports"];
 
 /// The suite of QEMU: the first that has the vfio-user client.
 const QEMU_SUITE: &str = "trixie-backports";
@@ -46,25 +46,44 @@ const SUMS: &str = "SHA256SUMS";
 /// Brings a kit, or checks the one that is there.
 pub fn run(renew: bool) -> anyhow::Result<Kit> {
     let folder = Kit::folder()?;
-    fs::create_dir_all(&folder).with_context(|| format!("Making {}", folder.display()))?;
-    let lock = folder.join("lock");
-    let lock = File::create(&lock).with_context(|| format!("Making {}", lock.display()))?;
-    lock.lock().context("Waiting for another setup to end")?;
+    let _lock = lock(&folder)?;
     match Kit::open(&folder) {
         Ok(kit) if !renew => check(kit, &folder),
         _ => bring(&folder),
     }
 }
 
-/// Holds a kit against its sums.
-fn check(kit: Kit, folder: &Path) -> anyhow::Result<Kit> {
-    let started = Instant::now();
+/// Keeps others from setting up what is in a folder, for as long as the file is open.
+pub fn lock(folder: &Path) -> anyhow::Result<File> {
+    fs::create_dir_all(folder).with_context(|| format!("Making {}", folder.display()))?;
+    let lock = folder.join("lock");
+    let lock = File::create(&lock).with_context(|| format!("Making {}", lock.display()))?;
+    lock.lock().context("Waiting for another setup to end")?;
+    Ok(lock)
+}
+
+/// Writes down the sums of all files in some folders of a folder.
+pub fn sum(folder: &Path, names: &str) -> anyhow::Result<()> {
+    let sums = File::create(folder.join(SUMS)).context("Making the file of sums")?;
+    let names = format!("find {names} -type f -print0 | sort -z | xargs -0 sha256sum");
+    process::run(Command::new("sh").args(["-ec", &names]).current_dir(folder).stdout(sums))
+}
+
+/// Holds what is in a folder against its sums.
+pub fn check_sums(folder: &Path, command: &str) -> anyhow::Result<()> {
     process::ask(
         Command::new("sha256sum").args(["--check", "--quiet", "--strict", SUMS]).current_dir(folder),
     )
     .with_context(|| {
-        format!("{} is not what was unpacked; run `cargo xtask vm setup --renew`", folder.display())
+        format!("{} is not what was unpacked; run `cargo xtask vm {command} --renew`", folder.display())
     })?;
+    Ok(())
+}
+
+/// Holds a kit against its sums.
+fn check(kit: Kit, folder: &Path) -> anyhow::Result<Kit> {
+    let started = Instant::now();
+    check_sums(folder, "setup")?;
     println!(
         "{}: {}; sums agree, {}",
         folder.display(),
@@ -99,9 +118,7 @@ fn bring(folder: &Path) -> anyhow::Result<Kit> {
     }
 
     println!("[{}] sums", kernels.len() + 3);
-    let sums = File::create(folder.join(SUMS)).context("Making the file of sums")?;
-    let names = "find qemu kernels -type f -print0 | sort -z | xargs -0 sha256sum";
-    process::run(Command::new("sh").args(["-ec", names]).current_dir(folder).stdout(sums))?;
+    sum(folder, "qemu kernels")?;
     let kit = Kit::close(folder, Contents { qemu, kernels })?;
     println!("{}: {}", folder.display(), describe(kit.contents()));
     Ok(kit)
@@ -181,7 +198,7 @@ fn extract(archive: &Path, place: &Path) -> anyhow::Result<()> {
 }
 
 /// Downloads packages, hands each to `unpack`, and says how much it was and how long it took.
-fn fetch(
+pub fn fetch(
     apt: &Apt,
     folder: &Path,
     packages: &[String],

@@ -30,10 +30,22 @@ pub struct Options {
 
 /// Runs the command.
 pub fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<ExitCode> {
+    run_with(workspace, options, None, || Ok(()))
+}
+
+/// Runs the tests that a word of the environment asks for, with what is to be brought for them
+/// besides a kit.
+pub fn run_with(
+    workspace: &Workspace,
+    options: &Options,
+    wanted: Option<&str>,
+    bring: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
     if !options.no_build {
         build::all(workspace, Profile::Dev, options.plugin_toolchain)?;
     }
-    let mut command = command(workspace, !options.no_build)?;
+    let mut command = command_with(workspace, !options.no_build, bring)?;
+    command.envs(wanted.map(|word| (word, "1")));
     let status = process::run_by_line(command.args(&options.harness), |line| println!("{line}"))?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -41,7 +53,15 @@ pub fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<ExitCode>
 /// Brings what the tests need, as far as can be, and the command that runs them. They find out
 /// themselves what is missing; what they cannot know is why.
 pub fn command(workspace: &Workspace, build: bool) -> anyhow::Result<Command> {
-    let lacking = setup::run(false).err();
+    command_with(workspace, build, || Ok(()))
+}
+
+fn command_with(
+    workspace: &Workspace,
+    build: bool,
+    bring: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<Command> {
+    let lacking = setup::run(false).and_then(|_| bring()).err();
     crate::interrupt::check()?;
     if build {
         build_device(workspace)?;

@@ -17,7 +17,7 @@ pub use trouble::{
 };
 
 /// How the agent is configured, but for its cache.
-const AGENT_TOML: &str = r#"
+pub const AGENT_TOML: &str = r#"
 driver = "vboxguest"
 [outputs]
 backend = "headless"
@@ -45,7 +45,7 @@ fn start(machine: &mut Machine, name: &str) -> anyhow::Result<()> {
 }
 
 /// Waits until an agent's plugins run.
-fn ready(machine: &mut Machine, name: &str) -> anyhow::Result<()> {
+pub fn ready(machine: &mut Machine, name: &str) -> anyhow::Result<()> {
     until(machine, name, &format!("grep -q 'Ready running=1 wanted=1' /run/{name}.log"))
 }
 
@@ -78,7 +78,7 @@ fn drag(machine: &Machine, steps: u32) -> anyhow::Result<()> {
 }
 
 /// Waits, in the guest, until a condition holds; else tells what the agent said.
-fn until(machine: &mut Machine, name: &str, condition: &str) -> anyhow::Result<()> {
+pub fn until(machine: &mut Machine, name: &str, condition: &str) -> anyhow::Result<()> {
     let script = format!("i=0; until {condition}; do i=$((i+1)); [ $i -lt 250 ] || exit 1; sleep 0.1; done");
     if machine.try_run(&script)?.status == 0 {
         return Ok(());

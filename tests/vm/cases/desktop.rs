@@ -1,0 +1,84 @@
+//! The agent on a real X server: Debian's Xorg, whose outputs are nobody's but take any mode.
+
+use anyhow::ensure;
+use vm::{Context, Machine};
+
+use crate::agent::{AGENT_TOML, ready, until};
+
+/// What the guest's first process starts once the X server listens.
+const AGENT: &str = "
+export DISPLAY=:0
+setsid bellhop run --config /etc/agent.toml >/run/agent.log 2>&1 &
+echo $! >/run/agent.pid
+";
+
+/// An emulated processor beside other machines is slow, and how slow is not the question here.
+const LIMITS: &str = "
+[limits]
+cpu-per-event = \"1 s\"
+";
+
+/// Where the outputs that are on are, one in a line.
+const OUTPUTS: &str = "DISPLAY=:0 /usr/bin/xrandr --current \
+    | sed -n 's/^\\(DUMMY[0-9]*\\) .* \\([0-9]*x[0-9]*+[0-9]*+[0-9]*\\) .*/\\1 \\2/p'";
+
+/// A wish changes the X server's screen, and where the display ended up is reported.
+pub fn wish(context: &Context) -> anyhow::Result<()> {
+    let mut machine = launch(context)?;
+    let position = machine.host()?.position()?;
+
+    machine.host()?.order("hint 0 1366 777")?;
+
+    shows(&mut machine, "DUMMY0 1366x777+0+0")?;
+    screen(&mut machine, "1366 x 777")?;
+    machine.host()?.order(&format!("wait request 222 --since {position}"))?;
+    let guest = machine.host()?.guest()?;
+    ensure!(guest["monitor_positions"][0] == serde_json::json!([0, 0]), "{guest}");
+    Ok(())
+}
+
+/// Displays come and go.
+pub fn several_displays(context: &Context) -> anyhow::Result<()> {
+    let mut machine = launch(context)?;
+
+    machine.host()?.orders(["hint 0 1366 777 0 0", "hint 1 1024 768 1366 0"])?;
+    shows(&mut machine, "DUMMY0 1366x777+0+0\nDUMMY1 1024x768+1366+0")?;
+    screen(&mut machine, "2390 x 777")?;
+    machine.host()?.order("off 1")?;
+
+    shows(&mut machine, "DUMMY0 1366x777+0+0")?;
+    screen(&mut machine, "1366 x 777")
+}
+
+/// An X server that has ended, and another in its place, do not end the agent: the next wish is followed.
+pub fn another_x_server(context: &Context) -> anyhow::Result<()> {
+    let mut machine = launch(context)?;
+    machine.host()?.order("hint 0 1366 777")?;
+    shows(&mut machine, "DUMMY0 1366x777+0+0")?;
+
+    machine.run("kill $(pidof Xorg); while pidof Xorg; do sleep 0.1; done")?;
+    machine.run("kill -0 $(cat /run/agent.pid)")?;
+    machine.run("sh /etc/xorg.sh")?;
+    machine.host()?.order("hint 0 1280 801")?;
+
+    shows(&mut machine, "DUMMY0 1280x801+0+0")
+}
+
+/// A machine with an X server and the agent, which both run.
+fn launch(context: &Context) -> anyhow::Result<Machine> {
+    let settings = AGENT_TOML.replace("\"headless\"", "\"x11\"") + LIMITS;
+    let mut machine = context.machine().agent(&settings).desktop().at_boot(AGENT).launch()?;
+    ready(&mut machine, "agent")?;
+    Ok(machine)
+}
+
+/// Waits until these outputs are on, and no others.
+fn shows(machine: &mut Machine, outputs: &str) -> anyhow::Result<()> {
+    until(machine, "agent", &format!("[ \"$({OUTPUTS})\" = '{outputs}' ]"))
+}
+
+/// Waits until the X server's screen is this large.
+fn screen(machine: &mut Machine, size: &str) -> anyhow::Result<()> {
+    let current = format!("DISPLAY=:0 /usr/bin/xrandr --current | grep -q ', current {size},'");
+    until(machine, "agent", &current)
+}
