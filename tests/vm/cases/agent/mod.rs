@@ -21,6 +21,10 @@ pub const AGENT_TOML: &str = r#"
 driver = "vboxguest"
 [outputs]
 backend = "headless"
+# An emulated processor on a busy machine is slow.
+[limits]
+cpu-per-event = "2 s"
+wall-per-event = "20 s"
 [plugins.display]
 component = "/etc/display.wasm"
 [plugins.display.grants]
