@@ -166,7 +166,7 @@ impl Default for Limits {
             memory: Bytes(16 << 20),
             table_elements: 10_000,
             host_call_allocation: Bytes(1 << 20),
-            cpu_per_event: Duration::from_millis(50),
+            cpu_per_event: Duration::from_millis(200),
             wall_per_event: Duration::from_secs(5),
         }
     }
