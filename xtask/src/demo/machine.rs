@@ -13,6 +13,10 @@ const AGENT_TOML: &str = r#"
 driver = "vboxguest"
 [outputs]
 backend = "headless"
+# An emulated processor is slow.
+[limits]
+cpu-per-event = "2 s"
+wall-per-event = "20 s"
 [plugins.display]
 component = "/etc/display.wasm"
 [plugins.display.grants]
