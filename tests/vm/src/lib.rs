@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 
 pub use configure::Configure;
-pub use console::Answer;
+pub use console::{Answer, Silent};
 pub use context::Context;
 pub use device::{Device, Happened, Moment};
 pub use kit::{Kernel, Kit};
