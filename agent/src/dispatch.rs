@@ -15,14 +15,9 @@ use driver_core::{Driver, Result, Wake};
 /// Where events wait for one plugin. Bits are OR-ed, so it never grows and nothing is lost.
 #[derive(Default)]
 pub struct Mailbox {
-    inner: Mutex<Mail>,
+    events: Mutex<Events>,
     changed: Condvar,
     stop: Arc<AtomicBool>,
-}
-
-#[derive(Default)]
-struct Mail {
-    events: Events,
 }
 
 /// What a plugin finds in its mailbox.
@@ -37,7 +32,7 @@ pub enum News {
 impl Mailbox {
     /// Adds events.
     pub fn post(&self, events: Events) {
-        self.lock().events |= events;
+        *self.lock() |= events;
         self.changed.notify_one();
     }
 
@@ -58,15 +53,15 @@ impl Mailbox {
     /// Waits for news and takes it.
     #[must_use]
     pub fn take(&self) -> News {
-        let mut mail = self.lock();
+        let mut events = self.lock();
         loop {
             if self.stop.load(Ordering::Relaxed) {
                 return News::Stop;
             }
-            if !mail.events.is_empty() {
-                return News::Events(std::mem::take(&mut mail.events));
+            if !events.is_empty() {
+                return News::Events(std::mem::take(&mut *events));
             }
-            mail = self.changed.wait(mail).unwrap_or_else(PoisonError::into_inner);
+            events = self.changed.wait(events).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -74,18 +69,18 @@ impl Mailbox {
     #[must_use]
     pub fn stopped_within(&self, pause: Duration) -> bool {
         let end = Instant::now() + pause;
-        let mut mail = self.lock();
+        let mut events = self.lock();
         loop {
             let left = end.saturating_duration_since(Instant::now());
             if self.stop.load(Ordering::Relaxed) || left.is_zero() {
                 return self.stop.load(Ordering::Relaxed);
             }
-            mail = self.changed.wait_timeout(mail, left).unwrap_or_else(PoisonError::into_inner).0;
+            events = self.changed.wait_timeout(events, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Mail> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Events> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,21 +1,15 @@
 //! The agent on a real X server: Debian's Xorg, whose outputs are nobody's but take any mode.
 
 use anyhow::ensure;
-use vm::{Context, Machine};
+use vm::{AGENT_TOML, Context, Machine};
 
-use crate::agent::{AGENT_TOML, ready, until};
+use crate::agent::{ready, until};
 
 /// What the guest's first process starts once the X server listens.
 const AGENT: &str = "
 export DISPLAY=:0
 setsid bellhop run --config /etc/agent.toml >/run/agent.log 2>&1 &
 echo $! >/run/agent.pid
-";
-
-/// An emulated processor beside other machines is slow, and how slow is not the question here.
-const LIMITS: &str = "
-[limits]
-cpu-per-event = \"1 s\"
 ";
 
 /// Where the outputs that are on are, one in a line.
@@ -66,7 +60,7 @@ pub fn another_x_server(context: &Context) -> anyhow::Result<()> {
 
 /// A machine with an X server and the agent, which both run.
 fn launch(context: &Context) -> anyhow::Result<Machine> {
-    let settings = AGENT_TOML.replace("\"headless\"", "\"x11\"") + LIMITS;
+    let settings = AGENT_TOML.replace("\"headless\"", "\"x11\"");
     let mut machine = context.machine().agent(&settings).desktop().at_boot(AGENT).launch()?;
     ready(&mut machine, "agent")?;
     Ok(machine)

@@ -14,6 +14,25 @@ use crate::initramfs::Initramfs;
 use crate::machine::Machine;
 use crate::running::Running;
 
+/// An `agent.toml` for [`Configure::agent`]: the display plugin on the kernel's driver, in a guest without a
+/// screen.
+pub const AGENT_TOML: &str = r#"
+driver = "vboxguest"
+[outputs]
+backend = "headless"
+# An emulated processor on a busy machine is slow.
+[limits]
+cpu-per-event = "2 s"
+wall-per-event = "20 s"
+[plugins.display]
+component = "/etc/display.wasm"
+[plugins.display.grants]
+events = ["display-change", "restored"]
+capabilities = ["graphics"]
+requests = ["display", "guest"]
+desktop = ["outputs"]
+"#;
+
 /// Memory of a machine: the guest's files are in it.
 const MEMORY: &str = "512M";
 

@@ -2,29 +2,11 @@
 
 use anyhow::Context as _;
 use vm::kit::Kit;
-use vm::{Context, Machine, Programs};
+use vm::{AGENT_TOML, Context, Machine, Programs};
 
 use crate::cargo::{Profile, Workspace};
 use crate::plugins::Choice;
 use crate::{build, vm as machines};
-
-/// The guest has no screen: its layout is written down, and reported to the host.
-const AGENT_TOML: &str = r#"
-driver = "vboxguest"
-[outputs]
-backend = "headless"
-# An emulated processor is slow.
-[limits]
-cpu-per-event = "2 s"
-wall-per-event = "20 s"
-[plugins.display]
-component = "/etc/display.wasm"
-[plugins.display.grants]
-events = ["display-change", "restored"]
-capabilities = ["graphics"]
-requests = ["display", "guest"]
-desktop = ["outputs"]
-"#;
 
 /// What the host says, and in which words it says it.
 const SCENE: [(&str, &[&str]); 4] = [

@@ -4,9 +4,9 @@ use std::env;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use vm::{Context, Happened, Machine, Moment};
+use vm::{AGENT_TOML, Context, Happened, Machine, Moment};
 
-use super::{AGENT_TOML, drag, kill, shows, start, until};
+use super::{drag, kill, shows, start, until};
 use crate::bare;
 
 const STEPS: u32 = 1000;

@@ -8,31 +8,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use vm::{Context, Machine};
+use vm::{AGENT_TOML, Context, Machine};
 
 pub use figures::figures;
 pub use hints::{after_the_start, before_the_start, burst, several_displays, stream};
 pub use trouble::{
     host_resets, killed, no_driver, rebound, refused_once, reloaded, restored, two_agents, unprivileged,
 };
-
-/// How the agent is configured, but for its cache.
-pub const AGENT_TOML: &str = r#"
-driver = "vboxguest"
-[outputs]
-backend = "headless"
-# An emulated processor on a busy machine is slow.
-[limits]
-cpu-per-event = "2 s"
-wall-per-event = "20 s"
-[plugins.display]
-component = "/etc/display.wasm"
-[plugins.display.grants]
-events = ["display-change", "restored"]
-capabilities = ["graphics"]
-requests = ["display", "guest"]
-desktop = ["outputs"]
-"#;
 
 /// A machine with the agent in it, not started.
 fn launch(context: &Context) -> anyhow::Result<Machine> {

@@ -1,9 +1,9 @@
 //! What goes wrong, or away, and comes back.
 
 use anyhow::ensure;
-use vm::{Context, Machine, eventually};
+use vm::{AGENT_TOML, Context, Machine, eventually};
 
-use super::{AGENT_TOML, kill, last_is, launch, ready, shows, start, until};
+use super::{kill, last_is, launch, ready, shows, start, until};
 
 /// The agent's exit status where there is no device that can be driven.
 const NO_DEVICE: i32 = 69;
