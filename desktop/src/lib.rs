@@ -9,10 +9,14 @@
 //! no thread and sets no timer: nothing happens between two calls.
 
 mod backend;
+pub mod clipboard;
 pub mod headless;
 mod layout;
 mod outputs;
+pub mod windows;
 pub mod x11;
 
 pub use backend::{Backend, Chosen, UnknownBackend, choose};
+pub use clipboard::{Clipboard, Clipboards, Content, Selection};
 pub use outputs::{Area, Error, Outcome, Output, Outputs, Placement};
+pub use windows::{View, Window, Windows};

@@ -54,6 +54,9 @@ pub enum Error {
     /// There is no desktop to be reached right now; there may be later.
     #[error("{0}")]
     Unavailable(String),
+    /// Something else had it, or took it, first.
+    #[error("{0}")]
+    Busy(String),
     /// What was asked is wrong whatever the desktop: the text says what and why.
     #[error("{0}")]
     Invalid(String),

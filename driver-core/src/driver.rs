@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::Result;
 use crate::wire::{Capabilities, Events, Status};
+use crate::{Canceller, Result};
 
 /// Why [`Driver::wait`] returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,16 +110,19 @@ pub trait Driver: Send + Sync {
     /// by a driver that cannot carry HGCM.
     fn hgcm_connect(&self, service: &str) -> Result<HgcmClient>;
 
-    /// Calls a function of a connected service and waits until the call ends.
+    /// Calls a function of a connected service and waits until the call ends, which `cancel` can bring
+    /// about from another thread. Any number of threads may be in calls at once.
     ///
     /// # Errors
-    /// When the call never reached the service, timed out (`VERR_TIMEOUT`) or was cancelled.
+    /// When the call never reached the service, timed out (`VERR_TIMEOUT`) or was cancelled
+    /// (`VERR_CANCELLED`).
     fn hgcm_call(
         &self,
         client: HgcmClient,
         function: u32,
         parameters: &mut [HgcmParameter],
         timeout: Option<Duration>,
+        cancel: &Canceller,
     ) -> Result<Status>;
 
     /// Ends a connection.

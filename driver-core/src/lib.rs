@@ -9,6 +9,7 @@
 //! This crate knows the protocol. It knows nothing of WebAssembly, desktops, configuration, or of
 //! the device model that stands at the other end in tests.
 
+mod cancel;
 mod driver;
 mod error;
 mod outgoing;
@@ -17,5 +18,6 @@ pub mod requests;
 pub mod vboxguest;
 pub mod wire;
 
+pub use cancel::Canceller;
 pub use driver::{CapabilityState, Driver, HgcmClient, HgcmParameter, Wake};
 pub use error::{Error, Result};

@@ -115,6 +115,7 @@ impl From<bellhop_desktop::Error> for wit::types::Error {
         use bellhop_desktop::Error;
         match error {
             Error::Unavailable(text) => Self::Unavailable(text),
+            Error::Busy(text) => Self::Busy(text),
             Error::Invalid(text) => Self::Invalid(text),
             Error::NotSupported(text) => Self::NotSupported(text),
             Error::Failed(text) => Self::Other(text),

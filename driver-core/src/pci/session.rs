@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::PciDevice;
 use super::latch::{Closed, SessionId, State};
 use crate::wire::{Capabilities, CtlGuestFilterMask, Events, Request, SetGuestCapabilities, Status};
-use crate::{CapabilityState, Driver, Error, HgcmClient, HgcmParameter, Result, Wake};
+use crate::{Canceller, CapabilityState, Driver, Error, HgcmClient, HgcmParameter, Result, Wake};
 
 /// A session with a [`PciDevice`]. Dropping it withdraws its filter and its capabilities.
 pub struct PciSession {
@@ -139,6 +139,7 @@ impl Driver for PciSession {
         function: u32,
         _: &mut [HgcmParameter],
         _: Option<Duration>,
+        _: &Canceller,
     ) -> Result<Status> {
         Err(Error::new(format!("call HGCM function {function}"), Status::NOT_SUPPORTED))
     }

@@ -28,7 +28,7 @@ pub use open::{InterfaceVersion, OpenError};
 
 use crate::outgoing;
 use crate::wire::{Capabilities, Events, MAX_REQUEST_SIZE, Status};
-use crate::{CapabilityState, Driver, Error, HgcmClient, HgcmParameter, Result, Wake};
+use crate::{Canceller, CapabilityState, Driver, Error, HgcmClient, HgcmParameter, Result, Wake};
 use control::Control;
 use header::Fault;
 use node::{DevicePath, Node, Nodes};
@@ -143,6 +143,7 @@ impl Driver for VboxGuest {
         function: u32,
         parameters: &mut [HgcmParameter],
         timeout: Option<Duration>,
+        _cancel: &Canceller,
     ) -> Result<Status> {
         let doing = format!("call HGCM function {function}");
         hgcm::check(&doing, parameters)?;

@@ -14,7 +14,7 @@ use crate::requests;
 use crate::wire::{
     Capabilities, Events, GetHostTime, ReportGuestStats, Request, RequestHeader, RequestType, Status,
 };
-use crate::{CapabilityState, Driver, HgcmClient, HgcmParameter, Wake};
+use crate::{Canceller, CapabilityState, Driver, HgcmClient, HgcmParameter, Wake};
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
 
@@ -429,7 +429,7 @@ fn a_call_lays_out_its_parameters_and_takes_results_back_within_their_room() {
     ];
 
     let status = driver
-        .hgcm_call(HgcmClient(7), 3, &mut parameters, Some(Duration::from_millis(1500)))
+        .hgcm_call(HgcmClient(7), 3, &mut parameters, Some(Duration::from_millis(1500)), &Canceller::new())
         .expect("it reached the service");
 
     assert_eq!(status, Status::BUFFER_OVERFLOW);
@@ -459,7 +459,7 @@ fn the_address_in_a_call_is_that_of_the_buffer_and_zero_for_none() {
     });
     let mut parameters = [HgcmParameter::Out { data: vec![0; 4], needed: 0 }, HgcmParameter::In(Vec::new())];
 
-    driver.hgcm_call(HgcmClient(7), 1, &mut parameters, None).expect("a call");
+    driver.hgcm_call(HgcmClient(7), 1, &mut parameters, None, &Canceller::new()).expect("a call");
 
     assert_eq!(parameters[0], HgcmParameter::Out { data: b"host".to_vec(), needed: 4 });
 }
@@ -469,7 +469,8 @@ fn a_call_that_timed_out_is_an_error_and_is_not_made_twice() {
     let (fake, driver) = connected();
     for (errno, status) in [(Errno::ETIMEDOUT, Status::TIMEOUT), (Errno::EINTR, Status::INTERRUPTED)] {
         fake.answer(0xC028_5607, move |_| Err(errno));
-        let error = driver.hgcm_call(HgcmClient(7), 1, &mut [], None).expect_err("no answer");
+        let error =
+            driver.hgcm_call(HgcmClient(7), 1, &mut [], None, &Canceller::new()).expect_err("no answer");
         assert_eq!(error.status, status);
         assert_eq!(fake.steps().len(), 1);
     }
@@ -483,9 +484,12 @@ fn limits_of_hgcm_are_checked_before_the_kernel_sees_anything() {
     let mut large = [HgcmParameter::Out { data: vec![0; (24 << 20) + 1], needed: 0 }];
 
     let outcomes = [
-        (driver.hgcm_call(client, 1, &mut many, None).map(drop), Status::TOO_MUCH_DATA),
-        (driver.hgcm_call(client, 1, &mut large, None).map(drop), Status::OUT_OF_RANGE),
-        (driver.hgcm_call(HgcmClient(8), 1, &mut [], None).map(drop), Status::HGCM_INVALID_CLIENT_ID),
+        (driver.hgcm_call(client, 1, &mut many, None, &Canceller::new()).map(drop), Status::TOO_MUCH_DATA),
+        (driver.hgcm_call(client, 1, &mut large, None, &Canceller::new()).map(drop), Status::OUT_OF_RANGE),
+        (
+            driver.hgcm_call(HgcmClient(8), 1, &mut [], None, &Canceller::new()).map(drop),
+            Status::HGCM_INVALID_CLIENT_ID,
+        ),
         (driver.hgcm_disconnect(HgcmClient(8)), Status::HGCM_INVALID_CLIENT_ID),
         (driver.hgcm_connect(&"x".repeat(128)).map(drop), Status::INVALID_PARAMETER),
     ];
