@@ -1,6 +1,6 @@
 //! The host application: what a person does at the host, and what the host knows of its guest.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use driver_core::wire::{
@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::device::Device;
 use crate::faults::{Fault, Times};
 use crate::journal::Seen;
+use crate::memory::{GuestMemory, SharedMemory};
 use crate::report::GuestReport;
 use crate::settings::Settings;
 use crate::state::{CpuRequest, State};
@@ -39,16 +40,27 @@ struct Inner {
     device: Device,
     /// Where interrupts go, when nobody waits for them.
     wire: Option<Box<dyn Wire>>,
+    /// The guest's memory, for as long as its carrier has it.
+    memory: Option<Weak<Mutex<dyn GuestMemory + Send>>>,
     /// How many threads wait for which. Waking nobody would cost a system call per request.
     line_waiters: usize,
     guest_waiters: usize,
+    /// How often the machine was reset.
+    resets: u64,
 }
 
 impl Default for Shared {
     fn default() -> Self {
         let device = Device::new(Settings::default());
         Self {
-            inner: Mutex::new(Inner { device, wire: None, line_waiters: 0, guest_waiters: 0 }),
+            inner: Mutex::new(Inner {
+                device,
+                wire: None,
+                memory: None,
+                line_waiters: 0,
+                guest_waiters: 0,
+                resets: 0,
+            }),
             line_up: Condvar::new(),
             guest_acted: Condvar::new(),
         }
@@ -362,6 +374,8 @@ impl Host {
     /// Resets the machine: the guest begins anew, with a new session id.
     pub fn reset(&self) {
         self.change(State::reset);
+        self.lock().resets += 1;
+        self.wake_line_waiters();
     }
 
     /// Saves the machine's state. The machine goes on.
@@ -486,6 +500,12 @@ impl Host {
         self.with_device(|_| ());
     }
 
+    /// Makes the guest's memory known, for as long as the carrier keeps it. There is one guest: the last
+    /// one counts.
+    pub fn attach_memory(&self, memory: &SharedMemory) {
+        self.lock().memory = Some(Arc::downgrade(memory));
+    }
+
     // How threads meet.
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -517,13 +537,32 @@ impl Host {
         result
     }
 
-    /// Waits until the interrupt line is up, and tells whether it is; `given_up` ends it, after
-    /// [`wake_line_waiters`](Self::wake_line_waiters).
-    pub(crate) fn wait_line(&self, deadline: Option<Instant>, given_up: impl Fn() -> bool) -> bool {
+    /// As [`with_device`](Self::with_device), with the guest's memory. `None`, and nothing done, when the
+    /// guest is gone.
+    pub(crate) fn with_device_and_memory<R>(
+        &self,
+        act: impl FnOnce(&mut Device, &mut dyn GuestMemory) -> R,
+    ) -> Option<R> {
+        let memory = self.lock().memory.as_ref().and_then(Weak::upgrade)?;
+        Some(
+            self.with_device(|device| {
+                act(device, &mut *memory.lock().unwrap_or_else(PoisonError::into_inner))
+            }),
+        )
+    }
+
+    /// How often the machine was reset.
+    pub(crate) fn resets(&self) -> u64 {
+        self.lock().resets
+    }
+
+    /// Waits until the interrupt line is up, and tells whether it is; `given_up`, which is given how
+    /// often the machine was reset, ends it, after [`wake_line_waiters`](Self::wake_line_waiters).
+    pub(crate) fn wait_line(&self, deadline: Option<Instant>, given_up: impl Fn(u64) -> bool) -> bool {
         let mut inner = self.lock();
         loop {
             let up = inner.device.interrupt_line();
-            if up || given_up() {
+            if given_up(inner.resets) || up {
                 return up;
             }
             let Some(left) = time_left(deadline) else {

@@ -31,7 +31,7 @@ pub use device::Device;
 pub use faults::{Fault, Times};
 pub use host::{Counters, Credentials, Hint, Host, NoSuchDisplay, Saved, Sent, TimedOut, Wire};
 pub use journal::Seen;
-pub use memory::{GuestMemory, MemoryFault};
+pub use memory::{GuestMemory, MemoryFault, SharedMemory};
 pub use report::{
     Additions, Facilities, FacilityReport, GuestInfo, GuestReport, Heartbeat, PointerReport, Rectangle,
     Statistics, UserReport,

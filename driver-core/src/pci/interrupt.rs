@@ -21,6 +21,10 @@ pub(super) fn service(bus: &dyn Bus, requester: &Requester, latch: &Latch) {
     let mut strays = 0_u32;
     loop {
         match bus.wait_interrupt(None) {
+            Interrupt::Reset => {
+                tracing::warn!("Machine was reset; its device is to be probed anew");
+                break latch.close();
+            }
             Interrupt::Closed => break latch.close(),
             Interrupt::TimedOut => {}
             Interrupt::Raised if have_events(bus) => {

@@ -8,6 +8,7 @@
 mod bus;
 mod interrupt;
 mod latch;
+mod pages;
 mod probe;
 mod requester;
 mod session;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 pub use bus::{Bus, BusFault, Interrupt};
+pub use pages::{PAGE, Pages};
 pub use session::PciSession;
 
 use crate::requests::HostVersion;
