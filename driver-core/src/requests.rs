@@ -3,9 +3,10 @@
 //! A caller sees plain values; the packets stay in this crate.
 
 use crate::wire::display::{self, DisplayDef, DisplayFlags, MAX_DISPLAYS};
+use crate::wire::visible_region::{self, Rect};
 use crate::wire::{
-    Events, Facility, FacilityStatus, GetHostTime, GetHostVersion, GetSessionId, ReportGuestStatus, Request,
-    Status,
+    Events, Facility, FacilityStatus, GetHostTime, GetHostVersion, GetSeamlessChangeRequest, GetSessionId,
+    ReportGuestStatus, Request, SeamlessMode, Status,
 };
 use crate::{Driver, Error, Result};
 
@@ -104,6 +105,29 @@ pub fn report_monitor_positions(driver: &dyn Driver, positions: &[Option<(i32, i
     // (-1, -1) is the protocol's word for "not reported".
     let positions: Vec<_> = positions.iter().map(|position| position.unwrap_or((-1, -1))).collect();
     submit_bytes(driver, DOING, &mut display::positions_request(&positions))
+}
+
+/// Which seamless mode the host wants (request 73). With `acknowledge`, it will not signal this one again.
+///
+/// # Errors
+/// What the host or the driver says.
+pub fn seamless_mode(driver: &dyn Driver, acknowledge: bool) -> Result<SeamlessMode> {
+    let mut packet = GetSeamlessChangeRequest::new();
+    if acknowledge {
+        packet.acknowledge.set(Events::SEAMLESS_MODE_CHANGE.bits());
+    }
+    let answer = submit(driver, "ask for the seamless mode", packet)?;
+    Ok(SeamlessMode(answer.mode.get()))
+}
+
+/// Tells the host what of the screen are windows (request 72).
+///
+/// # Errors
+/// `VERR_TOO_MUCH_DATA` for more than 65 534 rectangles; what the host or the driver says.
+pub fn report_visible_region(driver: &dyn Driver, region: &[Rect]) -> Result<()> {
+    const DOING: &str = "report the visible region";
+    let mut packet = visible_region::request(region).map_err(|_| Error::new(DOING, Status::TOO_MUCH_DATA))?;
+    submit_bytes(driver, DOING, &mut packet)
 }
 
 /// Reports the status of a facility (request 59), which the host shows to its users.
