@@ -527,3 +527,39 @@ fn a_service_that_the_host_does_not_serve_is_said_by_the_answer_s_status() {
     let error = driver.hgcm_connect("Nobody").expect_err("nobody serves it");
     assert_eq!(error.status, Status::HGCM_SERVICE_NOT_FOUND);
 }
+
+#[test]
+fn a_cancelled_call_says_so_and_is_not_made_when_it_was_cancelled_before() {
+    let (fake, driver) = connected();
+    let cancel = Canceller::new();
+    fake.answer(0xC028_5607, {
+        let cancel = cancel.clone();
+        move |_| {
+            cancel.cancel();
+            Err(Errno::EINTR)
+        }
+    });
+
+    for calls in [1, 0] {
+        let error = driver.hgcm_call(HgcmClient(7), 1, &mut [], None, &cancel).expect_err("cancelled");
+        assert_eq!(error.to_string(), "Cannot call HGCM function 1: VERR_CANCELLED (-70)");
+        assert_eq!(fake.steps().len(), calls);
+    }
+}
+
+#[test]
+fn calls_of_one_session_are_under_way_at_the_same_time() {
+    let (fake, driver) = connected();
+    let all_in = std::sync::Barrier::new(8);
+    fake.answer(0xC028_5607, move |_| {
+        all_in.wait();
+        Ok(())
+    });
+
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| driver.hgcm_call(HgcmClient(7), 1, &mut [], None, &Canceller::new()));
+        }
+    });
+    assert_eq!(fake.steps().len(), 8);
+}
