@@ -15,6 +15,7 @@ mod driver;
 mod error;
 mod guest_properties;
 mod outgoing;
+mod outgoing_call;
 pub mod pci;
 pub mod requests;
 pub mod vboxguest;

@@ -24,6 +24,23 @@ pub enum Fault {
         /// The same seed gives the same bytes.
         seed: u64,
     },
+    /// An HGCM call (requests 62 and 63) goes wrong. On other requests it does nothing.
+    Hgcm(HgcmFault),
+}
+
+/// What goes wrong with an HGCM call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HgcmFault {
+    /// It is answered later, and with the guest's next request once more, whatever stands there then.
+    Twice,
+    /// It is carried out, and never answered.
+    Never,
+    /// Its answer is held back until the guest has cancelled it, and then written all the same.
+    AfterCancel,
+    /// It is answered later, with buffers that are said to be larger than the room for them.
+    Oversize,
+    /// Its service is gone: all the service's clients are invalid, and their calls end.
+    Vanish,
 }
 
 impl Fault {
@@ -37,14 +54,22 @@ impl Fault {
         match self {
             Self::Fail(status) => Some(Some(status)),
             Self::Ignore => Some(None),
-            Self::Word { .. } | Self::Rubbish { .. } => None,
+            Self::Word { .. } | Self::Rubbish { .. } | Self::Hgcm(_) => None,
+        }
+    }
+
+    /// What the fault does to an HGCM call.
+    pub(crate) fn hgcm(self) -> Option<HgcmFault> {
+        match self {
+            Self::Hgcm(fault) => Some(fault),
+            _ => None,
         }
     }
 
     /// What the fault does to the answer.
     pub(crate) fn after(self, packet: &mut [u8], status: Status) -> Status {
         match self {
-            Self::Fail(_) | Self::Ignore => status,
+            Self::Fail(_) | Self::Ignore | Self::Hgcm(_) => status,
             Self::Word { offset, value } => {
                 let place = packet.get_mut(offset as usize..).and_then(|rest| rest.first_chunk_mut());
                 if let Some(word) = place {

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::device::Device;
 use crate::faults::{Fault, Times};
+use crate::hgcm::{HgcmClientReport, Store};
 use crate::journal::Seen;
 use crate::memory::{GuestMemory, SharedMemory};
 use crate::report::GuestReport;
@@ -201,7 +202,10 @@ impl std::fmt::Debug for Credentials {
 
 /// The machine's state as [`Host::save`] found it.
 #[derive(Debug, Clone)]
-pub struct Saved(Box<State>);
+pub struct Saved {
+    state: Box<State>,
+    properties: Store,
+}
 
 /// What was waited for did not come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -221,7 +225,10 @@ impl Host {
 
     /// Changes what kind of host this is, from now on.
     pub fn configure(&self, change: impl FnOnce(&mut Settings)) {
-        self.with_device(|device| change(&mut device.state.settings));
+        self.with_device(|device| {
+            change(&mut device.state.settings);
+            device.hgcm.services.properties.store.announce(&device.state.settings);
+        });
     }
 
     // What a person does.
@@ -373,24 +380,43 @@ impl Host {
 
     /// Resets the machine: the guest begins anew, with a new session id.
     pub fn reset(&self) {
-        self.change(State::reset);
+        self.with_device(Device::restart);
         self.lock().resets += 1;
         self.wake_line_waiters();
     }
 
     /// Saves the machine's state. The machine goes on.
     pub fn save(&self) -> Saved {
-        Saved(Box::new(self.lock().device.state.clone()))
+        let device = &self.lock().device;
+        Saved {
+            state: Box::new(device.state.clone()),
+            properties: device.hgcm.services.properties.store.saved(),
+        }
     }
 
     /// Puts a saved state back: the guest is told so and has a new session id. What kind of host
-    /// this is does not change: that was never the machine's.
+    /// this is does not change: that was never the machine's. Nor does the guest's memory, so its HGCM
+    /// connections and the calls under way go on.
     pub fn restore(&self, saved: &Saved) {
-        self.change(|state| {
-            let (settings, counters) = (state.settings.clone(), state.counters);
-            *state = State { settings, counters, ..(*saved.0).clone() };
-            state.restored();
+        self.with_device(|device| {
+            let (settings, counters) = (device.state.settings.clone(), device.state.counters);
+            device.state = State { settings, counters, ..(*saved.state).clone() };
+            device.state.restored();
+            device.hgcm.services.properties.store.restore(&saved.properties);
+            device.hgcm.restored(device.state.session_id);
         });
+    }
+
+    /// Sets a guest property, with flags such as `TRANSIENT, RDONLYGUEST`; an empty text for none.
+    ///
+    /// # Errors
+    /// What the service of guest properties would answer: `VERR_PERMISSION_DENIED` for one that the
+    /// host may not change, `VERR_TOO_MUCH_DATA` for one too many.
+    pub fn set_property(&self, name: &str, value: &str, flags: &str) -> Result<(), Status> {
+        self.with_device(|device| {
+            let (services, answers) = device.hgcm.services();
+            services.properties.set_by_host(name, value, flags, answers)
+        })
     }
 
     // What the host knows.
@@ -398,6 +424,11 @@ impl Host {
     /// Everything that the guest has reported.
     pub fn guest(&self) -> GuestReport {
         self.lock().device.state.guest.clone()
+    }
+
+    /// The guest's connections to services, oldest first.
+    pub fn hgcm_clients(&self) -> Vec<HgcmClientReport> {
+        self.lock().device.hgcm.report()
     }
 
     /// The current session id (request 217).
@@ -516,10 +547,16 @@ impl Host {
         self.with_device(|device| change(&mut device.state))
     }
 
-    /// Does something to the device and wakes whoever waits for what came of it.
+    /// Does something to the device, writes what it answered to calls that waited, and wakes whoever
+    /// waits for what came of it. Locks the guest's memory after the device.
     pub(crate) fn with_device<R>(&self, act: impl FnOnce(&mut Device) -> R) -> R {
         let mut inner = self.lock();
         let result = act(&mut inner.device);
+        if inner.device.has_answers()
+            && let Some(memory) = inner.memory.as_ref().and_then(Weak::upgrade)
+        {
+            inner.device.deliver(&mut *memory.lock().unwrap_or_else(PoisonError::into_inner));
+        }
         let due = inner.device.interrupt_due();
         let sent = inner.wire.as_mut().map_or(Sent::Nothing, |wire| wire.settle(due));
         let counters = &mut inner.device.state.counters;
@@ -535,20 +572,6 @@ impl Host {
             self.shared.guest_acted.notify_all();
         }
         result
-    }
-
-    /// As [`with_device`](Self::with_device), with the guest's memory. `None`, and nothing done, when the
-    /// guest is gone.
-    pub(crate) fn with_device_and_memory<R>(
-        &self,
-        act: impl FnOnce(&mut Device, &mut dyn GuestMemory) -> R,
-    ) -> Option<R> {
-        let memory = self.lock().memory.as_ref().and_then(Weak::upgrade)?;
-        Some(
-            self.with_device(|device| {
-                act(device, &mut *memory.lock().unwrap_or_else(PoisonError::into_inner))
-            }),
-        )
     }
 
     /// How often the machine was reset.

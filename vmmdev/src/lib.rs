@@ -18,6 +18,7 @@
 pub mod carrier;
 mod device;
 mod faults;
+mod hgcm;
 mod host;
 mod journal;
 mod memory;
@@ -28,7 +29,8 @@ mod state;
 pub mod words;
 
 pub use device::Device;
-pub use faults::{Fault, Times};
+pub use faults::{Fault, HgcmFault, Times};
+pub use hgcm::{ClientClass, HgcmClientReport, Property};
 pub use host::{Counters, Credentials, Hint, Host, NoSuchDisplay, Saved, Sent, TimedOut, Wire};
 pub use journal::Seen;
 pub use memory::{GuestMemory, MemoryFault, SharedMemory};
