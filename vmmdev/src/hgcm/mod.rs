@@ -6,25 +6,27 @@
 //! where it should not, nor for a call that was cancelled.
 
 mod call;
+mod clipboard;
 mod limits;
 mod place;
 mod properties;
 
 use std::collections::BTreeMap;
 
-use driver_core::wire::{Events, HgcmFlags, Status, guest_property};
+use driver_core::wire::{Events, HgcmFlags, Status, guest_property, shared_clipboard};
 use serde::Serialize;
 
 use crate::faults::HgcmFault;
 use crate::memory::{GuestMemory, MemoryFault};
 use crate::state::State;
 pub(crate) use call::{Answers, Call, CallId, Parameter};
+pub(crate) use clipboard::{Clipboard, Contents};
 pub use limits::ClientClass;
 use limits::{Limits, MOST_MEMORY};
 pub(crate) use place::Width;
 use place::{Place, Target};
-pub use properties::Property;
-pub(crate) use properties::{Properties, Store, Writer};
+pub(crate) use properties::{Properties, Store};
+pub use properties::{Property, PropertyChange};
 
 /// Where the flags of an HGCM request stand, in bytes from its start.
 const FLAGS_OFFSET: u32 = 24;
@@ -59,22 +61,27 @@ trait Service {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ServiceKind {
     Properties,
+    Clipboard,
 }
 
 /// The services by name, with their limits.
-const SERVICES: [(&str, ServiceKind, Limits); 1] =
-    [(guest_property::SERVICE, ServiceKind::Properties, Limits::PROPERTIES)];
+const SERVICES: [(&str, ServiceKind, Limits); 2] = [
+    (guest_property::SERVICE, ServiceKind::Properties, Limits::PROPERTIES),
+    (shared_clipboard::SERVICE, ServiceKind::Clipboard, Limits::CLIPBOARD),
+];
 
 /// The services themselves.
 #[derive(Debug, Default)]
 pub(crate) struct Services {
     pub(crate) properties: Properties,
+    pub(crate) clipboard: Clipboard,
 }
 
 impl Services {
     fn of(&mut self, kind: ServiceKind) -> &mut dyn Service {
         match kind {
             ServiceKind::Properties => &mut self.properties,
+            ServiceKind::Clipboard => &mut self.clipboard,
         }
     }
 }
