@@ -3,7 +3,7 @@
 mod guest;
 
 use driver_core::pci::Bus;
-use driver_core::wire::{Events, GetHostVersion, HostFeatures, ReportGuestInfo2, Request, Status};
+use driver_core::wire::{Events, GetHostVersion, HostFeatures, Request, Status};
 use guest::hgcm::{Form, Give};
 use guest::{Guest, bare, set_word, word};
 use vmmdev::{ClientClass, Fault, HgcmFault, Times};
@@ -21,18 +21,6 @@ fn set(guest: &Guest, client: u32, name: &str, value: &str) {
 
 /// The parameters of a call that waits for a change of `/a`.
 const WAITING: [Give<'static>; 4] = [Give::In(b"/a\0"), Give::U64(0), Give::Out(2147), Give::U32(0)];
-
-/// A guest that says on whose behalf it asks.
-fn frank() -> Guest {
-    let guest = Guest::silent();
-    let mut request = ReportGuestInfo2::new();
-    (request.major, request.minor, request.build) = (6.into(), 0.into(), 0.into());
-    request.features = 1.into();
-    request.name[..5].copy_from_slice(b"6.0.0");
-    assert_eq!(guest.ask(request).0, Status::SUCCESS);
-    guest.ask(guest::report_guest_info(0x10004));
-    guest
-}
 
 #[test]
 fn clients_are_numbered_and_gone_after_their_end() {
@@ -62,7 +50,7 @@ fn a_location_that_is_not_this_host_is_refused() {
 
 #[test]
 fn each_class_of_users_has_its_number_of_clients_and_calls() {
-    let guest = frank();
+    let guest = Guest::frank();
     guest.host.configure(|settings| settings.lowered_limits = false);
     for (requestor, class, clients) in
         [(0x2, ClientClass::Kernel, 2048), (0x8B, ClientClass::Root, 1024), (0x800E, ClientClass::User, 1024)]
