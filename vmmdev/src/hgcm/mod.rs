@@ -187,9 +187,17 @@ impl Hgcm {
         let Some(&Client { service, kind, class, limits }) = self.clients.get(&number) else {
             return Status::HGCM_INVALID_CLIENT_ID;
         };
-        if fault == Some(HgcmFault::Vanish) {
-            self.vanish(service);
-            return Status::HGCM_INVALID_CLIENT_ID;
+        match fault {
+            Some(HgcmFault::Vanish) => {
+                self.vanish(service);
+                return Status::HGCM_INVALID_CLIENT_ID;
+            }
+            Some(HgcmFault::Answer(status)) => {
+                let mut target = Target { packet: Some(packet), address, memory };
+                let _ = write_back(&mut target, &[], &[], status);
+                return Status::SUCCESS;
+            }
+            _ => {}
         }
         let under_way = self.pending.values().filter(|call| call.client == number).count();
         if under_way >= limits.calls(class) {
@@ -215,7 +223,7 @@ impl Hgcm {
             let (call, status) = self.answers.0.remove(at);
             let mut target = Target { packet: Some(packet), address, memory };
             // The packet has room for all of it, or the parameters would not have been there.
-            let _ = write_back(&mut target, &places, &call, status);
+            let _ = write_back(&mut target, &places, &call.parameters, status);
             return Status::SUCCESS;
         }
         let pending = Pending {
@@ -276,7 +284,7 @@ impl Hgcm {
                     continue;
                 }
                 Some(HgcmFault::Oversize) => call.exaggerate(),
-                Some(HgcmFault::Twice | HgcmFault::Vanish) | None => {}
+                _ => {}
             }
             finish(state, memory, &pending, &call, status);
             if pending.fault == Some(HgcmFault::Twice) {
@@ -350,7 +358,7 @@ pub(crate) struct CallRequest<'a> {
 fn finish(state: &mut State, memory: &mut dyn GuestMemory, pending: &Pending, call: &Call, status: Status) {
     let status = pending.instead.unwrap_or(status);
     let mut target = Target { packet: None, address: pending.address, memory };
-    if write_back(&mut target, &pending.places, call, status).is_err() {
+    if write_back(&mut target, &pending.places, &call.parameters, status).is_err() {
         // The request itself is gone; there is nobody to be told.
         tracing::debug!(address = pending.address, "HGCM request is no memory any more");
         return;
@@ -362,13 +370,11 @@ fn finish(state: &mut State, memory: &mut dyn GuestMemory, pending: &Pending, ca
 fn write_back(
     target: &mut Target<'_>,
     places: &[Place],
-    call: &Call,
+    parameters: &[Parameter],
     status: Status,
 ) -> Result<(), MemoryFault> {
-    let written = places
-        .iter()
-        .zip(&call.parameters)
-        .try_for_each(|(place, parameter)| target.parameter(place, parameter));
+    let written =
+        places.iter().zip(parameters).try_for_each(|(place, parameter)| target.parameter(place, parameter));
     let status = if written.is_err() { Status::INVALID_POINTER } else { status };
     let flags = target.word(FLAGS_OFFSET)? | HgcmFlags::DONE.bits();
     target.put(RESULT_OFFSET, &status.0.to_le_bytes())?;

@@ -17,6 +17,12 @@ impl Host {
         self.with_device(|device| device.faults.clear());
     }
 
+    /// Makes a service go, as [`HgcmFault::Vanish`](crate::HgcmFault::Vanish) does at a call: all its
+    /// clients are invalid, and their calls end. Who connects from now on finds it again.
+    pub fn drop_service(&self, service: &str) {
+        self.with_device(|device| device.hgcm.vanish(service));
+    }
+
     /// Sets event bits and nothing else: no display, no mode, no interval changes. Bits that the
     /// guest does not want stay pending, as ever.
     pub fn raise_events(&self, events: Events) {
