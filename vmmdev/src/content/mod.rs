@@ -15,6 +15,9 @@ pub use text::{html, html_of, text, text_of};
 /// Something is not what it is said to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadContent {
+    /// A text file that is no text.
+    #[error("This is no text in UTF-8")]
+    NotUtf8,
     /// A text has half a character, or half of a pair.
     #[error("A text of the clipboard is UTF-16, little endian; this is not")]
     NotUtf16,

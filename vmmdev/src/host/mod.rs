@@ -17,6 +17,7 @@ use crate::memory::{GuestMemory, SharedMemory};
 use crate::report::GuestReport;
 use crate::settings::Settings;
 use crate::state::State;
+pub(crate) use clipboard::LARGEST;
 pub use clipboard::{ClipboardError, ClipboardReport};
 pub use properties::PropertyRefused;
 pub use wishes::{Credentials, Hint, NoSuchDisplay};
