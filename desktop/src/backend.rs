@@ -4,9 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::Outputs;
 use crate::headless::Headless;
-use crate::x11::X11;
+use crate::x11::{X11, X11Windows};
+use crate::{Outputs, Windows};
 
 /// How many outputs [`choose`] gives a headless desktop.
 const HEADLESS_OUTPUTS: usize = 16;
@@ -55,6 +55,8 @@ impl fmt::Display for Backend {
 pub struct Chosen {
     /// Its outputs.
     pub outputs: Arc<dyn Outputs>,
+    /// Its windows.
+    pub windows: Arc<dyn Windows>,
     /// Which kind it is; never [`Backend::Auto`].
     pub backend: Backend,
     /// Why this one, for the log.
@@ -75,11 +77,14 @@ pub fn choose(backend: Backend, display: Option<&str>) -> Chosen {
         }
         (configured, _) => (configured, "configured".to_owned()),
     };
-    let outputs: Arc<dyn Outputs> = match backend {
-        Backend::X11 => Arc::new(X11::new(display)),
-        Backend::Headless | Backend::Auto => Arc::new(Headless::new(HEADLESS_OUTPUTS)),
+    let (outputs, windows): (Arc<dyn Outputs>, Arc<dyn Windows>) = match backend {
+        Backend::X11 => (Arc::new(X11::new(display)), Arc::new(X11Windows::new(display))),
+        Backend::Headless | Backend::Auto => {
+            let headless = Arc::new(Headless::new(HEADLESS_OUTPUTS));
+            (Arc::clone(&headless) as _, headless)
+        }
     };
-    Chosen { outputs, backend, reason }
+    Chosen { outputs, windows, backend, reason }
 }
 
 #[cfg(test)]
@@ -104,8 +109,10 @@ mod tests {
             (Backend::Headless, Some(":7"), "headless"),
         ];
         for (backend, display, described) in cases {
-            let Chosen { outputs, reason, .. } = choose(backend, display);
-            assert!(outputs.describe().starts_with(described), "{backend} {display:?}: {reason}");
+            let Chosen { outputs, windows, reason, .. } = choose(backend, display);
+            for of in [outputs.describe(), windows.describe()] {
+                assert!(of.starts_with(described), "{backend} {display:?}: {of}, {reason}");
+            }
         }
     }
 }

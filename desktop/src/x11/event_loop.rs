@@ -122,6 +122,7 @@ impl<O: Send + 'static> EventLoop<O> {
     ///
     /// # Errors
     /// The order, when so many wait already that the loop must be stuck.
+    #[allow(dead_code, reason = "the clipboard's")]
     pub(super) fn order(&self, order: O) -> Result<(), O> {
         let mut orders = self.shared.orders();
         if orders.len() >= MOST_ORDERS {
@@ -193,7 +194,7 @@ impl<C: Client> Runner<C> {
             }
             let why = failure.told_by(&server);
             drop(server);
-            tracing::warn!("{why}; it is looked for until it is back");
+            tracing::warn!("{why}; it is tried again until it is back");
             self.client.lost(&why);
             connection = self.reconnect();
         }

@@ -1,10 +1,11 @@
-//! X11 by RandR.
+//! X11: outputs by RandR, windows by what every client may see of the others'.
 //!
 //! | file | is |
 //! |---|---|
 //! | `connection` | reaching the server: address, authorization; a failure told in words |
 //! | `stream` | the bytes to and from it, with a bound on every wait |
 //! | `event_loop` | a thread that serves a connection: events, orders, a deadline, and connecting again |
+//! | `windows` | the windows |
 //! | `snapshot` | all that RandR says about outputs at one moment |
 //! | `arrangement` | which CRTC shows what where: as it is, and as a layout wants it |
 //! | `modes` | modes of our own: their timings, making them, removing them |
@@ -12,12 +13,14 @@
 
 mod arrangement;
 mod connection;
-#[allow(dead_code, reason = "those that it is for come next")]
 mod event_loop;
 mod modes;
 mod snapshot;
 mod stream;
 mod transaction;
+mod windows;
+
+pub use windows::X11Windows;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
