@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::headless::Headless;
-use crate::x11::X11;
+use crate::x11::{X11, X11Windows};
 use crate::{Clipboards, Outputs, Windows};
 
 /// How many outputs [`choose`] gives a headless desktop.
@@ -97,7 +97,11 @@ pub fn choose(backend: Backend, display: Option<&str>) -> Chosen {
     };
     let headless = Desktop::headless(HEADLESS_OUTPUTS);
     let desktop = match backend {
-        Backend::X11 => Desktop { outputs: Arc::new(X11::new(display)), ..headless },
+        Backend::X11 => Desktop {
+            outputs: Arc::new(X11::new(display)),
+            windows: Arc::new(X11Windows::new(display)),
+            ..headless
+        },
         Backend::Headless | Backend::Auto => headless,
     };
     Chosen { desktop, backend, reason }
@@ -126,7 +130,9 @@ mod tests {
         ];
         for (backend, display, described) in cases {
             let Chosen { desktop, reason, .. } = choose(backend, display);
-            assert!(desktop.outputs.describe().starts_with(described), "{backend} {display:?}: {reason}");
+            for of in [desktop.outputs.describe(), desktop.windows.describe()] {
+                assert!(of.starts_with(described), "{backend} {display:?}: {of}, {reason}");
+            }
         }
     }
 }
