@@ -4,9 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::Outputs;
 use crate::headless::Headless;
-use crate::x11::X11;
+use crate::x11::{X11, X11Clipboards};
+use crate::{Clipboards, Outputs};
 
 /// How many outputs [`choose`] gives a headless desktop.
 const HEADLESS_OUTPUTS: usize = 16;
@@ -55,6 +55,8 @@ impl fmt::Display for Backend {
 pub struct Chosen {
     /// Its outputs.
     pub outputs: Arc<dyn Outputs>,
+    /// Its clipboard.
+    pub clipboards: Arc<dyn Clipboards>,
     /// Which kind it is; never [`Backend::Auto`].
     pub backend: Backend,
     /// Why this one, for the log.
@@ -79,7 +81,11 @@ pub fn choose(backend: Backend, display: Option<&str>) -> Chosen {
         Backend::X11 => Arc::new(X11::new(display)),
         Backend::Headless | Backend::Auto => Arc::new(Headless::new(HEADLESS_OUTPUTS)),
     };
-    Chosen { outputs, backend, reason }
+    let clipboards: Arc<dyn Clipboards> = match backend {
+        Backend::X11 => Arc::new(X11Clipboards::new(display)),
+        Backend::Headless | Backend::Auto => Arc::new(Headless::new(HEADLESS_OUTPUTS)),
+    };
+    Chosen { outputs, clipboards, backend, reason }
 }
 
 #[cfg(test)]

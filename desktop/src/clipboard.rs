@@ -3,6 +3,8 @@
 //! Formats are MIME types. `text/plain` is UTF-8 with line feeds, whatever a desktop's own names and
 //! encodings for text are.
 
+use std::time::Duration;
+
 use crate::Error;
 
 /// The most formats that an offer, ours or another program's, is told with.
@@ -10,6 +12,12 @@ pub const MOST_FORMATS: usize = 64;
 
 /// The longest name of a format, in bytes; longer ones are not told.
 pub const LONGEST_FORMAT: usize = 255;
+
+/// The most reads that can be under way in one [`Clipboard`].
+pub const MOST_READS: usize = 16;
+
+/// How long an answer to [`Listener::wanted`] is waited for.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// Which of the desktop's clipboards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,9 +56,15 @@ pub trait Listener: Send + Sync {
     /// not be had any more.
     fn read(&self, read: ReadId, outcome: Result<Vec<u8>, Error>);
 
-    /// Another program wants what is offered. It is to be answered within 30 seconds by
+    /// Another program wants what is offered. It is to be answered within [`ANSWER_WITHIN`] by
     /// [`Clipboard::answer`]; then it is refused.
     fn wanted(&self, wanted: WantedId, selection: Selection, format: &str);
+
+    /// The desktop's screen saver began or ended, by which a desktop that is locked can be told. Told at
+    /// the start if it is on. It says nothing of a desktop that is locked without its screen saver.
+    fn locked(&self, locked: bool) {
+        let _ = locked;
+    }
 }
 
 /// The clipboard of one desktop, as one user of it has it.

@@ -4,6 +4,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::clipboard::{Clipboard, Clipboards, Listener};
 use crate::layout::{Limits, Resolved, resolve};
 use crate::{Area, Error, Outcome, Output, Outputs, Placement};
 
@@ -66,6 +67,16 @@ impl Outputs for Headless {
         state.outputs.clone_from(&outputs);
         state.layouts_applied += 1;
         Ok(Outcome { changed, width, height, outputs })
+    }
+}
+
+impl Clipboards for Headless {
+    fn describe(&self) -> String {
+        "headless, without a clipboard".to_owned()
+    }
+
+    fn open(&self, _: Box<dyn Listener>) -> Result<Box<dyn Clipboard>, Error> {
+        Err(Error::NotSupported("A headless desktop has no clipboard".to_owned()))
     }
 }
 

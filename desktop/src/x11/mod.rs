@@ -1,4 +1,4 @@
-//! X11 by RandR.
+//! X11: outputs by RandR, the clipboard by XFixes.
 //!
 //! | file | is |
 //! |---|---|
@@ -9,10 +9,11 @@
 //! | `arrangement` | which CRTC shows what where: as it is, and as a layout wants it |
 //! | `modes` | modes of our own: their timings, making them, removing them |
 //! | `transaction` | from one arrangement to another, or back |
+//! | `clipboard` | selections: who owns them, reading them, owning them |
 
 mod arrangement;
+mod clipboard;
 mod connection;
-#[allow(dead_code, reason = "those that it is for come next")]
 mod event_loop;
 mod modes;
 mod snapshot;
@@ -21,6 +22,7 @@ mod transaction;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use clipboard::X11Clipboards;
 use connection::{Failure, Server};
 use snapshot::Snapshot;
 
