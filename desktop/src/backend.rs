@@ -5,8 +5,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::headless::Headless;
-use crate::x11::{X11, X11Clipboards};
-use crate::{Clipboards, Outputs};
+use crate::x11::{X11, X11Clipboards, X11Windows};
+use crate::{Clipboards, Outputs, Windows};
 
 /// How many outputs [`choose`] gives a headless desktop.
 const HEADLESS_OUTPUTS: usize = 16;
@@ -55,6 +55,8 @@ impl fmt::Display for Backend {
 pub struct Chosen {
     /// Its outputs.
     pub outputs: Arc<dyn Outputs>,
+    /// Its windows.
+    pub windows: Arc<dyn Windows>,
     /// Its clipboard.
     pub clipboards: Arc<dyn Clipboards>,
     /// Which kind it is; never [`Backend::Auto`].
@@ -77,15 +79,25 @@ pub fn choose(backend: Backend, display: Option<&str>) -> Chosen {
         }
         (configured, _) => (configured, "configured".to_owned()),
     };
-    let outputs: Arc<dyn Outputs> = match backend {
-        Backend::X11 => Arc::new(X11::new(display)),
-        Backend::Headless | Backend::Auto => Arc::new(Headless::new(HEADLESS_OUTPUTS)),
-    };
-    let clipboards: Arc<dyn Clipboards> = match backend {
-        Backend::X11 => Arc::new(X11Clipboards::new(display)),
-        Backend::Headless | Backend::Auto => Arc::new(Headless::new(HEADLESS_OUTPUTS)),
-    };
-    Chosen { outputs, clipboards, backend, reason }
+    match backend {
+        Backend::X11 => Chosen {
+            outputs: Arc::new(X11::new(display)),
+            windows: Arc::new(X11Windows::new(display)),
+            clipboards: Arc::new(X11Clipboards::new(display)),
+            backend,
+            reason,
+        },
+        Backend::Headless | Backend::Auto => {
+            let headless = Arc::new(Headless::new(HEADLESS_OUTPUTS));
+            Chosen {
+                outputs: Arc::clone(&headless) as _,
+                windows: Arc::clone(&headless) as _,
+                clipboards: headless,
+                backend,
+                reason,
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -110,8 +122,10 @@ mod tests {
             (Backend::Headless, Some(":7"), "headless"),
         ];
         for (backend, display, described) in cases {
-            let Chosen { outputs, reason, .. } = choose(backend, display);
-            assert!(outputs.describe().starts_with(described), "{backend} {display:?}: {reason}");
+            let Chosen { outputs, windows, clipboards, reason, .. } = choose(backend, display);
+            for of in [outputs.describe(), windows.describe(), clipboards.describe()] {
+                assert!(of.starts_with(described), "{backend} {display:?}: {of}, {reason}");
+            }
         }
     }
 }

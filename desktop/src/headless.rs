@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::clipboard::{Clipboard, Clipboards, Listener};
 use crate::layout::{Limits, Resolved, resolve};
-use crate::{Area, Error, Outcome, Output, Outputs, Placement};
+use crate::{Area, Error, Outcome, Output, Outputs, Placement, View, Windows};
 
 /// The limits of an X server, so that what works here works there.
 const LIMITS: Limits = Limits { min: (1, 1), max: (32767, 32767) };
@@ -67,6 +67,20 @@ impl Outputs for Headless {
         state.outputs.clone_from(&outputs);
         state.layouts_applied += 1;
         Ok(Outcome { changed, width, height, outputs })
+    }
+}
+
+impl Windows for Headless {
+    fn describe(&self) -> String {
+        "headless, without windows".to_owned()
+    }
+
+    fn look(&self) -> Result<View, Error> {
+        Err(Error::NotSupported("A headless desktop has no windows".to_owned()))
+    }
+
+    fn watch(&self, _: Box<dyn Fn() + Send + Sync>) -> Result<Box<dyn Send>, Error> {
+        self.look().map(|_| Box::new(()) as Box<dyn Send>)
     }
 }
 

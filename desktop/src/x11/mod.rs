@@ -1,15 +1,16 @@
-//! X11: outputs by RandR, the clipboard by XFixes.
+//! X11: outputs by RandR, windows by what every client may see of the others', the clipboard by XFixes.
 //!
 //! | file | is |
 //! |---|---|
 //! | `connection` | reaching the server: address, authorization; a failure told in words |
 //! | `stream` | the bytes to and from it, with a bound on every wait |
 //! | `event_loop` | a thread that serves a connection: events, orders, a deadline, and connecting again |
+//! | `windows` | the windows |
+//! | `clipboard` | the selections |
 //! | `snapshot` | all that RandR says about outputs at one moment |
 //! | `arrangement` | which CRTC shows what where: as it is, and as a layout wants it |
 //! | `modes` | modes of our own: their timings, making them, removing them |
 //! | `transaction` | from one arrangement to another, or back |
-//! | `clipboard` | selections: who owns them, reading them, owning them |
 
 mod arrangement;
 mod clipboard;
@@ -19,10 +20,13 @@ mod modes;
 mod snapshot;
 mod stream;
 mod transaction;
+mod windows;
+
+pub use clipboard::X11Clipboards;
+pub use windows::X11Windows;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub use clipboard::X11Clipboards;
 use connection::{Failure, Server};
 use snapshot::Snapshot;
 

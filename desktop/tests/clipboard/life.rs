@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bellhop_desktop::clipboard::{Listener, ReadId, WantedId};
+use bellhop_desktop::headless::Headless;
 use bellhop_desktop::x11::X11Clipboards;
 use bellhop_desktop::{Clipboards as _, Content, Error, Selection};
 use bellhop_xserver::XServer;
@@ -14,6 +16,7 @@ use crate::programs::xset;
 use crate::{Test, invalid, same};
 
 pub const TESTS: &[(&str, Test)] = &[
+    ("a_headless_desktop_has_no_clipboard", a_headless_desktop),
     ("no_server_is_unavailable", no_server),
     ("ours_is_told_and_not_read", ours_is_told),
     ("only_what_is_ours_is_withdrawn", only_what_is_ours),
@@ -30,13 +33,22 @@ pub const TESTS: &[(&str, Test)] = &[
     ("too_many_orders_lose_no_read", too_many_orders),
 ];
 
+/// Listens to nothing.
+struct Deaf;
+
+impl Listener for Deaf {
+    fn changed(&self, _: Selection, _: Content) {}
+    fn read(&self, _: ReadId, _: Result<Vec<u8>, Error>) {}
+    fn wanted(&self, _: WantedId, _: Selection, _: &str) {}
+}
+
+fn a_headless_desktop() -> Result<(), Failed> {
+    let opened = Headless::new(1).open(Box::new(Deaf));
+
+    same(matches!(opened, Err(Error::NotSupported(_))), true)
+}
+
 fn no_server() -> Result<(), Failed> {
-    struct Deaf;
-    impl bellhop_desktop::clipboard::Listener for Deaf {
-        fn changed(&self, _: Selection, _: Content) {}
-        fn read(&self, _: u64, _: Result<Vec<u8>, Error>) {}
-        fn wanted(&self, _: u64, _: Selection, _: &str) {}
-    }
     for display in [Some(":54321"), Some("seven"), None] {
         let opened = X11Clipboards::new(display).open(Box::new(Deaf));
         same(matches!(opened, Err(Error::Unavailable(_))), true)?;

@@ -93,6 +93,9 @@ impl Desk {
 impl Client for Desk {
     type Order = Order;
 
+    /// Each may take or bring a part of 1 MiB, while others wait.
+    const EVENTS_A_ROUND: usize = 64;
+
     fn connected(&mut self, server: &Server) -> Result<(), Failure> {
         let mut session = Session::begin(server)?;
         for selection in SELECTIONS {
@@ -106,7 +109,7 @@ impl Client for Desk {
     }
 
     fn event(&mut self, server: &Server, event: Event) -> Result<(), Failure> {
-        // Each has time of its own: a round may bring a thousand parts of 1 MiB.
+        // Each has time of its own, of which a part of 1 MiB may need much.
         server.x.stream().begin_call();
         // What another client sent is none of the server's news, but for the one that is always sent.
         if event.sent_event() && !matches!(event, Event::SelectionNotify(_)) {
