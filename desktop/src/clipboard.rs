@@ -53,7 +53,10 @@ pub trait Listener: Send + Sync {
     fn changed(&self, selection: Selection, content: Content);
 
     /// A read ended. [`Error::Busy`] means that the owner changed meanwhile, so that what there was can
-    /// not be had any more.
+    /// not be had any more, or that more than [`MOST_READS`] were asked for; [`Error::Invalid`] that there
+    /// is more than its limit, or that it is our own; [`Error::Failed`] that nobody owns the selection, or
+    /// its owner has no such format, refuses, is silent or makes no sense; [`Error::Unavailable`] that the
+    /// desktop went away.
     fn read(&self, read: ReadId, outcome: Result<Vec<u8>, Error>);
 
     /// Another program wants what is offered. It is to be answered within [`ANSWER_WITHIN`] by
@@ -73,15 +76,14 @@ pub trait Listener: Send + Sync {
 /// [`Listener`]. Dropping it gives up what it owns and ends what is under way; its listener is not called
 /// any more once that returned.
 pub trait Clipboard: Send + Sync {
-    /// Begins or ends to tell of a selection.
+    /// Begins or ends to tell of a selection. To begin anew has it told anew.
     fn watch(&self, selection: Selection, on: bool);
 
-    /// Asks whoever owns a selection for its content, of at most `limit` bytes; more is
-    /// [`Error::Invalid`].
+    /// Asks whoever owns a selection for its content, of at most `limit` bytes. It need not be watched.
     fn read(&self, selection: Selection, format: &str, limit: usize) -> ReadId;
 
-    /// Takes a selection over, and offers its content in these formats. What was asked of an earlier
-    /// offer can still be answered.
+    /// Takes a selection over, and offers its content in these formats, the best first. What was asked of
+    /// an earlier offer can still be answered.
     fn offer(&self, selection: Selection, formats: &[String]);
 
     /// Gives a selection up, if it is still ours.

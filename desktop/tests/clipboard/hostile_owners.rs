@@ -25,6 +25,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("an_owner_that_hangs_between_parts_ends_the_read", an_owner_that_hangs),
     ("parts_without_end_are_cut_off_at_the_limit", parts_without_end),
     ("more_than_the_limit_is_refused", more_than_the_limit),
+    ("a_tiny_limit_is_kept_in_parts", a_tiny_limit),
     ("a_wrong_size_is_no_harm", a_wrong_size),
     ("a_change_in_the_middle_of_a_read_is_told", a_change_in_the_middle),
     ("an_owner_that_offers_anew_is_told_anew", an_owner_that_offers_anew),
@@ -296,6 +297,19 @@ fn more_than_the_limit() -> Result<(), Failed> {
     let request = peer.request()?;
     peer.answer(&request, request.target, &[b'x'; 100])?;
     same(desk.ended(just_enough)?, Ok(vec![b'x'; 100]))
+}
+
+/// The announcement of parts is no content, however small the limit.
+fn a_tiny_limit() -> Result<(), Failed> {
+    let (desk, peer) = start_with_text()?;
+
+    let read = desk.clipboard.read(Selection::Clipboard, "text/plain", 2);
+    let request = peer.request()?;
+    peer.announce(&request, 2)?;
+    peer.part(&request, request.target, b"ok")?;
+    peer.part(&request, request.target, b"")?;
+
+    same(desk.ended(read)?, Ok(b"ok".to_vec()))
 }
 
 fn a_wrong_size() -> Result<(), Failed> {

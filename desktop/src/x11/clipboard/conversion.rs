@@ -130,17 +130,20 @@ impl Conversion {
             if piece.type_ == x11rb::NONE {
                 return Ok(Property::Absent);
             }
+            if piece.type_ == atoms.INCR {
+                bytes.extend(piece.value.iter().take(size_of::<u32>()));
+                return Ok(Property::Incr);
+            }
             let after = usize::try_from(piece.bytes_after).unwrap_or(usize::MAX);
             if bytes.len().saturating_add(piece.value.len()).saturating_add(after) > limit {
                 return Ok(Property::TooLong);
             }
             bytes.reserve(piece.value.len() + after);
             bytes.extend_from_slice(&piece.value);
-            match (after, piece.type_ == atoms.INCR) {
-                (0, true) => return Ok(Property::Incr),
-                (0, false) => return Ok(Property::Value(piece.type_, piece.format)),
-                (_, _) => offset += PIECE,
+            if after == 0 {
+                return Ok(Property::Value(piece.type_, piece.format));
             }
+            offset += PIECE;
         }
     }
 }

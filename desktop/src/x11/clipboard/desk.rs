@@ -16,7 +16,7 @@ use super::names::{Atoms, Names};
 use super::offers::{Offers, ask_for_the_time, atom};
 use super::reads::{Reads, Wish};
 use super::requests::{Requests, is_before};
-use super::{Both, Overrun, window};
+use super::{Both, Overrun, SELECTIONS, window};
 use crate::Error;
 use crate::clipboard::{Content, Listener, Selection, WantedId};
 use crate::x11::connection::{Failure, Server, refusal};
@@ -83,9 +83,10 @@ impl Desk {
                 let text = "The X server went away; it is looked for until it is back".to_owned();
                 self.listener.read(wish.id, Err(Error::Unavailable(text)));
             }
-            Order::Offer(..) | Order::Withdraw(_) | Order::Answer(..) | Order::Overrun => {
+            Order::Offer(..) | Order::Withdraw(_) | Order::Answer(..) => {
                 tracing::debug!("An order {} is left undone: the X server went away", order.name());
             }
+            Order::Overrun => {}
         }
     }
 }
@@ -103,8 +104,8 @@ impl Client for Desk {
                 session.inquire(&*self.listener, selection);
             }
         }
-        self.session = Some(session);
         self.tell_locked(is_locked(server)?);
+        self.session = Some(session);
         Ok(())
     }
 
@@ -212,8 +213,6 @@ impl Client for Desk {
         }
     }
 }
-
-const SELECTIONS: [Selection; 2] = [Selection::Clipboard, Selection::Primary];
 
 /// What one connection knows.
 struct Session {

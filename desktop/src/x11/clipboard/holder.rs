@@ -155,41 +155,27 @@ impl Holder {
         };
         let attempt = *attempt;
         self.forget(server)?;
-        let targets = match outcome.and_then(atoms) {
-            Ok(atoms) => Ok(names.of(server, &atoms)?),
-            Err(fault) => Err(fault),
-        };
-        let (selection, owner) = (self.selection, self.owner);
-        match targets {
-            Ok(targets) => {
+        let fault = match outcome.and_then(atoms) {
+            Ok(atoms) => {
+                let targets = names.of(server, &atoms)?;
                 let formats = formats(&targets);
                 if !formats.is_empty() {
                     self.targets = Some(targets);
                     return Ok(Some(Content::Theirs(formats)));
                 }
-                tracing::debug!(
-                    "{selection:?}: its owner, window {owner:#x}, offers nothing, asked {attempt} times"
-                );
+                Fault::Empty
             }
-            Err(fault @ (Fault::Silent | Fault::Endless)) => {
-                tracing::warn!(
-                    "{selection:?}: its owner, window {owner:#x}, does not say what it offers: {fault}; \
-                     it counts as empty until it has another"
-                );
-                return Ok(Some(Content::Nothing));
-            }
-            Err(fault) => tracing::debug!(
-                "{selection:?}: its owner, window {owner:#x}, does not say what it offers, asked {attempt} \
-                 times: {fault}"
-            ),
-        }
-        if attempt >= TRIES {
+            Err(fault) => fault,
+        };
+        let (selection, owner) = (self.selection, self.owner);
+        if attempt >= TRIES || matches!(fault, Fault::Silent | Fault::Endless) {
             tracing::warn!(
-                "{selection:?}: its owner, window {owner:#x}, offers nothing that can be read; it counts as \
-                 empty until it has another"
+                "{selection:?}: what its owner, window {owner:#x}, has cannot be told: {fault}; it counts as \
+                 nothing until there is another"
             );
             return Ok(Some(Content::Nothing));
         }
+        tracing::debug!("{selection:?}: its owner, window {owner:#x}, is asked again what it has: {fault}");
         self.inquiry = Inquiry::Due { attempt: attempt + 1, at: Instant::now() + PAUSE };
         Ok(None)
     }

@@ -40,6 +40,8 @@ pub(super) enum Fault {
     TooLong(usize),
     #[error("its answer is in units of {found} bits and not {expected}")]
     Unit { found: u8, expected: u8 },
+    #[error("it offers nothing that can be read")]
+    Empty,
     #[error("its text is written in a way that is not known here")]
     Unreadable,
     #[error("it was silent for {} s", PATIENCE.as_secs())]

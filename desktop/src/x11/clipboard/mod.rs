@@ -71,6 +71,9 @@ impl Clipboards for X11Clipboards {
     }
 }
 
+/// Both of them.
+const SELECTIONS: [Selection; 2] = [Selection::Clipboard, Selection::Primary];
+
 /// A clipboard in use. All work is done by the loop's thread.
 struct Handle {
     event_loop: EventLoop<Order>,
@@ -79,11 +82,13 @@ struct Handle {
 }
 
 impl Handle {
-    /// Leaves an order; what does not fit any more is lost.
-    fn order(&self, order: Order) {
-        if let Err(order) = self.event_loop.order(order) {
+    /// Leaves an order. False when there is no room for it, and it is lost.
+    fn order(&self, order: Order) -> bool {
+        let left = self.event_loop.order(order);
+        if let Err(order) = &left {
             tracing::warn!("Too much is asked of the clipboard at once; an order {} is lost", order.name());
         }
+        left.is_ok()
     }
 }
 
@@ -95,7 +100,7 @@ impl Clipboard for Handle {
     fn read(&self, selection: Selection, format: &str, limit: usize) -> ReadId {
         let id = self.last_read.fetch_add(1, Ordering::Relaxed) + 1;
         let wish = Wish { id, selection, format: format.to_owned(), limit };
-        if self.event_loop.order(Order::Read(wish)).is_err() {
+        if !self.order(Order::Read(wish)) {
             self.overrun.add(id);
             // If this does not fit either, one of those before it will do the same.
             let _ = self.event_loop.order(Order::Overrun);

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use x11rb::errors::ReplyError;
 use x11rb::protocol::xproto::{Atom, ConnectionExt as _};
 
+use crate::clipboard::LONGEST_FORMAT;
 use crate::x11::connection::{Failure, Server};
 
 x11rb::atom_manager! {
@@ -45,7 +46,9 @@ impl Names {
         for (atom, answer) in asked.collect::<Result<Vec<_>, Failure>>()? {
             match answer.reply() {
                 Ok(answer) => {
-                    let name = String::from_utf8_lossy(&answer.name).into_owned();
+                    // A name that is too long for a format is as good as none.
+                    let name = Some(answer.name).filter(|name| name.len() <= LONGEST_FORMAT);
+                    let name = String::from_utf8_lossy(&name.unwrap_or_default()).into_owned();
                     self.kept.insert(atom, name);
                 }
                 Err(ReplyError::ConnectionError(error)) => return Err(error.into()),
@@ -56,12 +59,14 @@ impl Names {
     }
 }
 
-/// The atoms of these names.
-pub(super) fn intern<'a>(
-    server: &Server,
-    names: impl IntoIterator<Item = &'a str>,
-) -> Result<Vec<Atom>, Failure> {
-    let asked = names.into_iter().map(|name| server.x.intern_atom(false, name.as_bytes()));
+/// The atom of a name.
+pub(super) fn intern(server: &Server, name: &str) -> Result<Atom, Failure> {
+    Ok(server.x.intern_atom(false, name.as_bytes())?.reply()?.atom)
+}
+
+/// The atoms of many names, which take no longer than one.
+pub(super) fn intern_all(server: &Server, names: &[String]) -> Result<Vec<Atom>, Failure> {
+    let asked = names.iter().map(|name| server.x.intern_atom(false, name.as_bytes()));
     let asked = asked.collect::<Result<Vec<_>, _>>()?;
     asked.into_iter().map(|answer| Ok(answer.reply()?.atom)).collect()
 }

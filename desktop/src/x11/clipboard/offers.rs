@@ -6,9 +6,9 @@
 use x11rb::protocol::xproto::{Atom, AtomEnum, ConnectionExt as _, EventMask, PropMode, Timestamp, Window};
 use x11rb::wrapper::ConnectionExt as _;
 
-use super::names::{Atoms, intern};
-use super::targets::{Encoding, is_format, to_offer};
-use super::{Both, window};
+use super::names::{Atoms, intern_all};
+use super::targets::{Encoding, is_format, shown, to_offer};
+use super::{Both, SELECTIONS, window};
 use crate::clipboard::{MOST_FORMATS, Selection};
 use crate::x11::connection::{Failure, Server};
 
@@ -87,7 +87,7 @@ impl Offers {
         if self.asked > 0 {
             return Ok(());
         }
-        for selection in [Selection::Clipboard, Selection::Primary] {
+        for selection in SELECTIONS {
             if let Some(formats) = self.next.of_mut(selection).take() {
                 self.take_over(server, atoms, selection, formats, time)?;
             }
@@ -159,7 +159,7 @@ fn offered(server: &Server, formats: Vec<String>) -> Result<Vec<Offered>, Failur
     let good = formats.into_iter().filter(|format| {
         let good = is_format(format);
         if !good {
-            tracing::warn!("'{}' is not offered: formats are MIME types", format.escape_debug());
+            tracing::warn!("'{}' is not offered: formats are MIME types", shown(format));
         }
         good
     });
@@ -173,7 +173,7 @@ fn offered(server: &Server, formats: Vec<String>) -> Result<Vec<Offered>, Failur
             }
         }
     }
-    let atoms = intern(server, targets.iter().map(String::as_str))?;
+    let atoms = intern_all(server, &targets)?;
     let offered = atoms.into_iter().zip(formats);
     Ok(offered.map(|(target, (format, encoding))| Offered { target, format, encoding }).collect())
 }

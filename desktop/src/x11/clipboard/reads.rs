@@ -9,7 +9,7 @@ use super::conversion::{Conversion, Ended};
 use super::holder::Holder;
 use super::incoming::{Content, Fault};
 use super::names::{Atoms, intern};
-use super::targets::{Encoding, Target, is_format, to_ask};
+use super::targets::{Encoding, Target, is_format, shown, to_ask};
 use super::text::{Told, decode};
 use super::window;
 use crate::Error;
@@ -43,7 +43,7 @@ struct Read {
     /// How the target that was asked for writes the format.
     encoding: Encoding,
     /// The targets that could be asked for if the owner refuses.
-    others: VecDeque<(Atom, Encoding)>,
+    others: VecDeque<Target>,
     conversion: Conversion,
 }
 
@@ -57,45 +57,47 @@ impl Reads {
         time: Timestamp,
         wish: Wish,
     ) -> Result<Option<Outcome>, Failure> {
-        let targets = match self.admit(server, holder, &wish) {
+        let (target, others) = match self.admit(server, holder, &wish) {
             Ok(targets) => targets,
-            Err(error) => return Ok(Some((wish.id, Err(error)))),
+            Err(error) => {
+                tracing::debug!("{error}");
+                return Ok(Some((wish.id, Err(error))));
+            }
         };
-        let asked = intern(server, targets.iter().map(|target| target.name.as_str()))?;
-        let mut others: VecDeque<_> =
-            asked.into_iter().zip(targets.iter().map(|target| target.encoding)).collect();
-        let Some((target, encoding)) = others.pop_front() else { return Ok(None) };
-        let selection = holder.atom;
-        let conversion = Conversion::begin(server, atoms, (selection, target), time, wish.limit)?;
-        let owner = holder.owner;
+        let (owner, selection) = (holder.owner, holder.atom);
+        let what = (selection, intern(server, &target.name)?);
+        let conversion = Conversion::begin(server, atoms, what, time, wish.limit)?;
+        let encoding = target.encoding;
         self.reads.push(Read { wish, owner, selection, time, encoding, others, conversion });
         Ok(None)
     }
 
-    /// The targets by which to read, at least one.
-    fn admit(&self, server: &Server, holder: &Holder, wish: &Wish) -> Result<Vec<Target>, Error> {
+    /// The target by which to read, and others in case it is refused.
+    fn admit(
+        &self,
+        server: &Server,
+        holder: &Holder,
+        wish: &Wish,
+    ) -> Result<(Target, VecDeque<Target>), Error> {
         let Wish { selection, format, .. } = wish;
         if !is_format(format) {
+            let format = shown(format);
             return Err(Error::Invalid(format!("'{format}' is no format; formats are MIME types")));
         }
         if holder.owner == x11rb::NONE {
             return Err(Error::Failed(format!("Nothing to read: nobody owns {selection:?}")));
         }
         if window::is_ours(server, holder.owner) {
-            return Err(Error::Invalid(format!(
-                "Nothing to read: {selection:?} holds what was offered here"
-            )));
-        }
-        let targets = to_ask(format, holder.targets.as_deref());
-        if targets.is_empty() {
-            let text = format!("{selection:?} has no {format}; it has what was told at its last change");
-            return Err(Error::Failed(text));
+            let text = format!("Nothing to read: {selection:?} holds what was offered here");
+            return Err(Error::Invalid(text));
         }
         if self.reads.len() >= MOST_READS {
             let text = format!("{MOST_READS} reads are under way already; ask again when one has ended");
             return Err(Error::Busy(text));
         }
-        Ok(targets)
+        let mut targets = VecDeque::from(to_ask(format, holder.targets.as_deref()));
+        let none = || Error::Failed(format!("{selection:?} has no {format}; it has what was told last"));
+        Ok((targets.pop_front().ok_or_else(none)?, targets))
     }
 
     /// The owner answered somebody.
@@ -199,8 +201,8 @@ impl Reads {
 impl Read {
     /// Asks for the next target. False when there is none.
     fn ask_for_another(&mut self, server: &Server, atoms: &Atoms) -> Result<bool, Failure> {
-        let Some((target, encoding)) = self.others.pop_front() else { return Ok(false) };
-        let what = (self.selection, target);
+        let Some(Target { name, encoding }) = self.others.pop_front() else { return Ok(false) };
+        let what = (self.selection, intern(server, &name)?);
         let next = Conversion::begin(server, atoms, what, self.time, self.wish.limit)?;
         std::mem::replace(&mut self.conversion, next).end(server)?;
         self.encoding = encoding;

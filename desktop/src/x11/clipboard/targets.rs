@@ -61,6 +61,11 @@ pub(super) fn is_format(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
 
+/// What was meant to be a format, to be shown: escaped, and cut.
+pub(super) fn shown(name: &str) -> String {
+    name.escape_debug().take(LONGEST_FORMAT).collect()
+}
+
 /// The formats behind an owner's targets, in its order.
 pub(super) fn formats(targets: &[String]) -> Vec<String> {
     let mut told = HashSet::new();
