@@ -1,10 +1,12 @@
 //! Bytes that may be larger than the plugin's own memory: they are worked on a piece at a time.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
 use std::rc::Rc;
 
-use bellhop_plugin::Error;
+use bellhop_plugin::{Buffer, Error as SdkError};
+
+use crate::convert::Error;
 
 /// How much is read or written at once, in bytes. What a conversion makes of a piece is at most four
 /// times as large, which is what the agent takes in one call: 1 MiB.
@@ -18,49 +20,63 @@ pub trait Bytes: 'static {
     ///
     /// # Errors
     /// Whatever their keeper says.
-    fn size(&self) -> Result<u64, Error>;
+    fn size(&self) -> Result<u64, SdkError>;
 
     /// Those from `offset` on, at most `length` of them; fewer at the end.
     ///
     /// # Errors
     /// Whatever their keeper says.
-    fn read_at(&self, offset: u64, length: u32) -> Result<Vec<u8>, Error>;
+    fn read_at(&self, offset: u64, length: u32) -> Result<Vec<u8>, SdkError>;
 
     /// Overwrites those from `offset` on; what lies beyond the end so far is filled with zeros.
     ///
     /// # Errors
     /// Whatever their keeper says, as that there is no more room.
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Error>;
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), SdkError>;
+}
+
+impl Bytes for Buffer {
+    fn size(&self) -> Result<u64, SdkError> {
+        self.size()
+    }
+
+    fn read_at(&self, offset: u64, length: u32) -> Result<Vec<u8>, SdkError> {
+        self.read_at(offset, length)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), SdkError> {
+        self.write_at(offset, bytes)
+    }
 }
 
 impl<B: Bytes> Bytes for Rc<B> {
-    fn size(&self) -> Result<u64, Error> {
+    fn size(&self) -> Result<u64, SdkError> {
         (**self).size()
     }
 
-    fn read_at(&self, offset: u64, length: u32) -> Result<Vec<u8>, Error> {
+    fn read_at(&self, offset: u64, length: u32) -> Result<Vec<u8>, SdkError> {
         (**self).read_at(offset, length)
     }
 
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), SdkError> {
         (**self).write_at(offset, bytes)
     }
 }
 
 impl Bytes for RefCell<Vec<u8>> {
-    fn size(&self) -> Result<u64, Error> {
+    fn size(&self) -> Result<u64, SdkError> {
         Ok(self.borrow().len() as u64)
     }
 
-    fn read_at(&self, offset: u64, length: u32) -> Result<Vec<u8>, Error> {
+    fn read_at(&self, offset: u64, length: u32) -> Result<Vec<u8>, SdkError> {
         let bytes = self.borrow();
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
         let rest = bytes.get(start..).unwrap_or_default();
         Ok(rest.iter().take(length as usize).copied().collect())
     }
 
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
-        let no_room = || Error::Invalid(format!("offset {offset} is beyond all memory"));
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), SdkError> {
+        let no_room = || SdkError::Invalid(format!("offset {offset} is beyond all memory"));
         let mut kept = self.borrow_mut();
         let start = usize::try_from(offset).map_err(|_| no_room())?;
         let end = start.checked_add(bytes.len()).ok_or_else(no_room)?;
@@ -142,24 +158,40 @@ pub struct Output<B> {
     bytes: B,
     written: u64,
     limit: u64,
+    failure: Rc<OnceCell<Error>>,
 }
 
 impl<B: Bytes> Output<B> {
-    /// Starts at the first byte, and ends at `limit` bytes.
-    pub fn new(bytes: B, limit: u64) -> Self {
-        Output { bytes, written: 0, limit }
+    /// Starts at the first byte, and ends at `limit` bytes. Why something could not be written is left
+    /// in `failure` as well, for those who write through something that loses an error.
+    pub fn new(bytes: B, limit: u64, failure: Rc<OnceCell<Error>>) -> Self {
+        Output { bytes, written: 0, limit, failure }
+    }
+
+    fn put(&self, piece: &[u8]) -> Result<u64, Error> {
+        let end = self.written.saturating_add(piece.len() as u64);
+        if end > self.limit {
+            return Err(Error::TooLarge(self.limit));
+        }
+        self.bytes.write_at(self.written, piece)?;
+        Ok(end)
     }
 }
 
 impl<B: Bytes> Write for Output<B> {
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
-        let end = self.written.saturating_add(piece.len() as u64);
-        if end > self.limit {
-            return Err(io::Error::other(format!("it would be larger than {} bytes", self.limit)));
+        match self.put(piece) {
+            Ok(end) => {
+                self.written = end;
+                Ok(piece.len())
+            }
+            Err(error) => {
+                let text = error.to_string();
+                // The first one is the reason.
+                let _ = self.failure.set(error);
+                Err(io::Error::other(text))
+            }
         }
-        self.bytes.write_at(self.written, piece).map_err(io::Error::other)?;
-        self.written = end;
-        Ok(piece.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -206,12 +238,12 @@ mod tests {
 
     #[test]
     fn an_output_ends_at_its_limit_and_keeps_what_it_has() {
-        let kept = Rc::new(RefCell::new(Vec::new()));
-        let mut output = Output::new(kept.clone(), 10);
+        let (kept, failure) = (Rc::new(RefCell::new(Vec::new())), Rc::new(OnceCell::new()));
+        let mut output = Output::new(kept.clone(), 10, failure.clone());
         output.write_all(b"12345").unwrap();
         output.write_all(b"67890").unwrap();
-        let error = output.write_all(b"x").unwrap_err();
-        assert_eq!(error.to_string(), "it would be larger than 10 bytes");
+        assert!(output.write_all(b"x").is_err());
+        assert!(matches!(failure.get(), Some(Error::TooLarge(10))));
         assert_eq!(*kept.borrow(), b"1234567890");
     }
 

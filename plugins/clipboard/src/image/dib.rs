@@ -310,7 +310,7 @@ impl Channel {
         let value = u64::from(pixel >> self.shift & self.max);
         let max = u64::from(self.max);
         // No more than 255, because the value is no more than the largest.
-        if max == 0 { 0 } else { ((value * 255 + max / 2) / max) as u8 }
+        (value * 255 + max / 2).checked_div(max).unwrap_or(0) as u8
     }
 }
 

@@ -4,6 +4,7 @@
 //! width is bounded for that, and its pixels by the configuration. What is opaque goes to the host with
 //! 24 bits a pixel, what is not with 32: the fourth byte is alpha then.
 
+use std::cell::OnceCell;
 use std::io::Write as _;
 use std::rc::Rc;
 
@@ -286,6 +287,8 @@ pub struct ToPng<B: Bytes> {
     target: Rc<B>,
     limits: Limits,
     state: Png<B>,
+    /// Why the PNG could not be written: the encoder keeps to itself what its last piece met.
+    failure: Rc<OnceCell<Error>>,
 }
 
 /// How far a PNG has come.
@@ -299,7 +302,7 @@ enum Png<B: Bytes> {
 impl<B: Bytes> ToPng<B> {
     /// A conversion of the first `size` bytes.
     pub fn new(source: Rc<B>, size: u64, target: Rc<B>, limits: Limits) -> Self {
-        ToPng { source, size, target, limits, state: Png::Start }
+        ToPng { source, size, target, limits, state: Png::Start, failure: Rc::default() }
     }
 
     fn writer(
@@ -307,7 +310,7 @@ impl<B: Bytes> ToPng<B> {
         dib: &Dib,
         colour: ColorType,
     ) -> Result<png::StreamWriter<'static, Output<Rc<B>>>, Error> {
-        let output = Output::new(self.target.clone(), self.limits.bytes);
+        let output = Output::new(self.target.clone(), self.limits.bytes, self.failure.clone());
         let mut encoder = png::Encoder::new(output, dib.width, dib.height);
         encoder.set_color(colour);
         encoder.set_depth(png::BitDepth::Eight);
@@ -319,6 +322,16 @@ impl<B: Bytes> ToPng<B> {
 
 impl<B: Bytes> Convert for ToPng<B> {
     fn step(&mut self) -> Result<Step, Error> {
+        let result = self.go_on();
+        match Rc::get_mut(&mut self.failure).and_then(OnceCell::take) {
+            Some(failure) => Err(failure),
+            None => result,
+        }
+    }
+}
+
+impl<B: Bytes> ToPng<B> {
+    fn go_on(&mut self) -> Result<Step, Error> {
         let state = std::mem::replace(&mut self.state, Png::Done);
         self.state = match state {
             Png::Start => {
