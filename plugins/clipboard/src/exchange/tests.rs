@@ -1300,11 +1300,11 @@ fn a_desktop_that_is_not_there_is_watched_when_it_is() {
 }
 
 /// What a host answers to a call, if anything: a status, and what the parameters have become.
-type Answer = dyn Fn(&Call) -> Option<(i32, Vec<Value>)>;
+type Answer<'a> = dyn Fn(&Call) -> Option<(i32, Vec<Value>)> + 'a;
 
 /// A host that answers each call of a function always the same way, for an hour: how many calls that
 /// were.
-fn an_hour_with(stage: &mut Stage, answer: &Answer) -> usize {
+fn an_hour_with(stage: &mut Stage, answer: &Answer<'_>) -> usize {
     let end = stage.agent().now.get() + Duration::from_secs(3600);
     let mut calls = 0;
     loop {
@@ -1333,7 +1333,7 @@ fn no_host_makes_it_spin_and_a_host_that_comes_to_its_senses_is_heard() {
     use wire::function as f;
     let features = || (0, vec![long(1), long(0)]);
     let nothing = || (status::TRY_AGAIN, vec![long(0), word(0)]);
-    let waits = |status: i32, values: Vec<Value>| -> Box<Answer> {
+    let waits = |status: i32, values: Vec<Value>| -> Box<Answer<'static>> {
         Box::new(move |call| match call.function {
             f::REPORT_FEATURES => Some(features()),
             f::PEEK_NOWAIT => Some(nothing()),
@@ -1342,7 +1342,7 @@ fn no_host_makes_it_spin_and_a_host_that_comes_to_its_senses_is_heard() {
             _ => Some((0, vec![word(0), word(0), word(0)])),
         })
     };
-    let hosts: Vec<(&str, Box<Answer>)> = vec![
+    let hosts: Vec<(&str, Box<Answer<'static>>)> = vec![
         ("the same unknown message, which it does not give away", waits(0, vec![long(99), word(0)])),
         (
             "the same message, as if it were new",
