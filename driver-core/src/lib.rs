@@ -13,6 +13,7 @@ mod cancel;
 mod driver;
 mod error;
 mod outgoing;
+mod outgoing_call;
 pub mod pci;
 pub mod requests;
 pub mod vboxguest;
