@@ -6,7 +6,7 @@ use driver_core::pci::Bus;
 use driver_core::wire::{Events, GetHostVersion, HostFeatures, Request, Status};
 use guest::hgcm::{Form, Give};
 use guest::{Guest, bare, set_word, word};
-use vmmdev::{ClientClass, Fault, HgcmFault, Times};
+use vmmdev::{ClientClass, Fault, HgcmFault, HgcmService, Times};
 
 const PROPERTIES: &str = "VBoxGuestPropSvc";
 const GET: u32 = 1;
@@ -245,15 +245,16 @@ fn a_reset_forgets_clients_and_calls_and_writes_nothing() {
 #[test]
 fn connections_and_calls_go_on_over_a_restore() {
     let guest = Guest::reported();
+    let saved = guest.host.save();
     let client = guest.client(PROPERTIES);
     let made = guest.wait(2, client, WAIT, &WAITING);
-    let saved = guest.host.save();
 
+    // It was saved before the guest wanted to hear of calls.
     guest.host.restore(&saved);
 
     assert!(guest.answer(&made).is_none());
-    set(&guest, client, "/a", "1");
-    assert!(guest.answer(&made).is_some());
+    guest.host.set_property("/a", "1", "").expect("a property");
+    assert!(guest.answer(&made).is_some() && guest.line());
 }
 
 /// A sound call with one buffer, to be spoilt: the parameter stands at 44, its page list at 60.
@@ -412,7 +413,10 @@ fn of_any_function(fault: HgcmFault) -> Fault {
 fn one_function_of_a_service_is_answered_as_wanted() {
     let guest = Guest::reported();
     let client = guest.client(PROPERTIES);
-    let fault = Fault::Hgcm { function: Some(GET), fault: HgcmFault::Answer(Status::TRY_AGAIN) };
+    let fault = Fault::Hgcm {
+        function: Some((HgcmService::Properties, GET)),
+        fault: HgcmFault::Answer(Status::TRY_AGAIN),
+    };
     guest.host.inject(driver_core::wire::RequestType::HGCM_CALL_64, fault, Times::Always);
 
     set(&guest, client, "/a", "1");
@@ -484,6 +488,6 @@ fn a_service_that_vanishes_takes_its_clients_along() {
     assert_eq!(guest.call(one, GET, &[]).status, Status::HGCM_INVALID_CLIENT_ID);
     let again = guest.client(PROPERTIES);
     let made = guest.wait(2, again, WAIT, &WAITING);
-    guest.host.drop_service(PROPERTIES);
+    guest.host.drop_service(HgcmService::Properties);
     assert_eq!(guest.answer(&made).expect("done").status, Status::HGCM_INVALID_CLIENT_ID);
 }

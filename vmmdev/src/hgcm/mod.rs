@@ -57,18 +57,38 @@ trait Service {
     fn restored(&mut self, session: u64, answers: &mut Answers);
 }
 
-/// Which service.
+/// A service of this host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ServiceKind {
+pub enum HgcmService {
+    /// Guest properties.
     Properties,
+    /// The shared clipboard.
     Clipboard,
 }
 
-/// The services by name, with their limits.
-const SERVICES: [(&str, ServiceKind, Limits); 2] = [
-    (guest_property::SERVICE, ServiceKind::Properties, Limits::PROPERTIES),
-    (shared_clipboard::SERVICE, ServiceKind::Clipboard, Limits::CLIPBOARD),
-];
+impl HgcmService {
+    const ALL: [Self; 2] = [Self::Properties, Self::Clipboard];
+
+    /// The name by which a guest connects to it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Properties => guest_property::SERVICE,
+            Self::Clipboard => shared_clipboard::SERVICE,
+        }
+    }
+
+    /// The service of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|service| service.name() == name)
+    }
+
+    fn limits(self) -> Limits {
+        match self {
+            Self::Properties => Limits::PROPERTIES,
+            Self::Clipboard => Limits::CLIPBOARD,
+        }
+    }
+}
 
 /// The services themselves.
 #[derive(Debug, Default)]
@@ -78,10 +98,10 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    fn of(&mut self, kind: ServiceKind) -> &mut dyn Service {
-        match kind {
-            ServiceKind::Properties => &mut self.properties,
-            ServiceKind::Clipboard => &mut self.clipboard,
+    fn of(&mut self, service: HgcmService) -> &mut dyn Service {
+        match service {
+            HgcmService::Properties => &mut self.properties,
+            HgcmService::Clipboard => &mut self.clipboard,
         }
     }
 }
@@ -89,8 +109,7 @@ impl Services {
 /// A client of a service.
 #[derive(Debug)]
 struct Client {
-    service: &'static str,
-    kind: ServiceKind,
+    service: HgcmService,
     class: ClientClass,
     limits: Limits,
 }
@@ -147,15 +166,13 @@ impl Hgcm {
         class: ClientClass,
         lowered: bool,
     ) -> Result<u32, Status> {
-        let Some((service, kind, limits)) = SERVICES.iter().find(|(known, ..)| known.as_bytes() == name)
-        else {
-            return Err(Status::HGCM_SERVICE_NOT_FOUND);
-        };
+        let found = std::str::from_utf8(name).ok().and_then(HgcmService::from_name);
+        let service = found.ok_or(Status::HGCM_SERVICE_NOT_FOUND)?;
         if !LOCATIONS.contains(&location) {
             return Err(Status::INVALID_PARAMETER);
         }
-        let limits = if lowered { *limits } else { Limits::USUAL };
-        let same = |client: &&Client| client.kind == *kind && client.class == class;
+        let limits = if lowered { service.limits() } else { Limits::USUAL };
+        let same = |client: &&Client| client.service == service && client.class == class;
         if self.clients.values().filter(same).count() >= limits.clients(class) {
             return Err(Status::HGCM_TOO_MANY_CLIENTS);
         }
@@ -166,17 +183,17 @@ impl Hgcm {
                 break;
             }
         }
-        self.clients.insert(self.last_client, Client { service: *service, kind: *kind, class, limits });
-        self.services.of(*kind).connect(self.last_client);
+        self.clients.insert(self.last_client, Client { service, class, limits });
+        self.services.of(service).connect(self.last_client);
         Ok(self.last_client)
     }
 
     /// Ends a connection. The service answers the calls that are under way.
     pub(crate) fn disconnect(&mut self, client: u32) -> Result<(), Status> {
-        let Some(Client { kind, .. }) = self.clients.remove(&client) else {
+        let Some(Client { service, .. }) = self.clients.remove(&client) else {
             return Err(Status::HGCM_INVALID_CLIENT_ID);
         };
-        self.services.of(kind).disconnect(client, &mut self.answers);
+        self.services.of(service).disconnect(client, &mut self.answers);
         Ok(())
     }
 
@@ -184,7 +201,7 @@ impl Hgcm {
     /// follows.
     pub(crate) fn call(&mut self, request: CallRequest<'_>, packet: &mut [u8], session: u64) -> Status {
         let CallRequest { client: number, function, width, address, memory, fault } = request;
-        let Some(&Client { service, kind, class, limits }) = self.clients.get(&number) else {
+        let Some(&Client { service, class, limits }) = self.clients.get(&number) else {
             return Status::HGCM_INVALID_CLIENT_ID;
         };
         match fault {
@@ -215,7 +232,7 @@ impl Hgcm {
         self.last_call += 1;
         let id = CallId(self.last_call);
         let call = Call { id, client: number, function, parameters: brought.parameters };
-        self.services.of(kind).call(call, session, &mut self.answers);
+        self.services.of(service).call(call, session, &mut self.answers);
 
         let places = brought.places;
         let answered = self.answers.0.iter().position(|(call, _)| call.id == id);
@@ -241,6 +258,16 @@ impl Hgcm {
         Status::HGCM_ASYNC_EXECUTE
     }
 
+    /// The service that a client is connected to.
+    pub(crate) fn service_of(&self, client: u32) -> Option<HgcmService> {
+        self.clients.get(&client).map(|client| client.service)
+    }
+
+    /// Whether the guest has any connection.
+    pub(crate) fn in_use(&self) -> bool {
+        !self.clients.is_empty()
+    }
+
     /// Cancels the oldest call whose request is at an address. The guest may use the request's memory
     /// for something else then.
     pub(crate) fn cancel(&mut self, address: u64) -> Status {
@@ -253,7 +280,7 @@ impl Hgcm {
         } else {
             self.answers.0.retain(|(call, _)| call.id != id);
             if let Some(client) = self.clients.get(&pending.client) {
-                self.services.of(client.kind).cancelled(id);
+                self.services.of(client.service).cancelled(id);
             }
         }
         Status::SUCCESS
@@ -294,7 +321,7 @@ impl Hgcm {
     }
 
     /// A service goes, and all its clients with it. Who connects from now on finds it again.
-    pub(crate) fn vanish(&mut self, service: &str) {
+    pub(crate) fn vanish(&mut self, service: HgcmService) {
         let gone = |client: &Client| client.service == service;
         for pending in self.pending.values_mut() {
             if self.clients.get(&pending.client).is_some_and(gone) {
@@ -302,7 +329,7 @@ impl Hgcm {
             }
         }
         for (number, client) in self.clients.extract_if(.., |_, client| gone(client)) {
-            self.services.of(client.kind).disconnect(number, &mut self.answers);
+            self.services.of(client.service).disconnect(number, &mut self.answers);
         }
     }
 
@@ -312,16 +339,16 @@ impl Hgcm {
         self.pending.clear();
         self.answers.0.clear();
         self.again.clear();
-        for (_, kind, _) in SERVICES {
-            self.services.of(kind).reset();
+        for service in HgcmService::ALL {
+            self.services.of(service).reset();
         }
     }
 
     /// The machine came back from a saved state. Its guest goes on with the connections and calls that
     /// it had, and services that count sessions tell it so.
     pub(crate) fn restored(&mut self, session: u64) {
-        for (_, kind, _) in SERVICES {
-            self.services.of(kind).restored(session, &mut self.answers);
+        for service in HgcmService::ALL {
+            self.services.of(service).restored(session, &mut self.answers);
         }
     }
 
@@ -330,7 +357,7 @@ impl Hgcm {
         let waiting = |number| self.pending.values().filter(move |call| call.client == number);
         let report = |(number, client): (&u32, &Client)| HgcmClientReport {
             client: *number,
-            service: client.service,
+            service: client.service.name(),
             class: client.class,
             waiting: waiting(*number).map(|call| call.function).collect(),
         };

@@ -7,7 +7,7 @@ use driver_core::wire::{
 use zerocopy::FromBytes;
 
 use crate::faults::HgcmFault;
-use crate::hgcm::{CallRequest, ClientClass, Hgcm, Width};
+use crate::hgcm::{CallRequest, ClientClass, Hgcm, HgcmService, Width};
 use crate::memory::GuestMemory;
 use crate::state::State;
 
@@ -19,12 +19,13 @@ pub(super) fn handles(kind: RequestType) -> bool {
     (RequestType::HGCM_CONNECT..=RequestType::HGCM_CANCEL_2).contains(&kind)
 }
 
-/// The function that a request calls, when it is a call.
-pub(crate) fn function_called(kind: RequestType, packet: &[u8]) -> Option<u32> {
+/// The function that a request calls, when it is a call of a client.
+pub(crate) fn function_called(hgcm: &Hgcm, kind: RequestType, packet: &[u8]) -> Option<(HgcmService, u32)> {
     if !matches!(kind, RequestType::HGCM_CALL_32 | RequestType::HGCM_CALL_64) {
         return None;
     }
-    HgcmCall::ref_from_prefix(packet).ok().map(|(head, _)| head.function.get())
+    let (head, _) = HgcmCall::ref_from_prefix(packet).ok()?;
+    Some((hgcm.service_of(head.client.get())?, head.function.get()))
 }
 
 /// Carries an HGCM request out.
