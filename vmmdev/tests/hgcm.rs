@@ -5,7 +5,7 @@ mod guest;
 use driver_core::pci::Bus;
 use driver_core::wire::{Events, GetHostVersion, HostFeatures, Request, Status};
 use guest::hgcm::{Form, Give};
-use guest::{Guest, bare, set_word, word};
+use guest::{Guest, SOON, bare, set_word, word};
 use vmmdev::{ClientClass, Fault, HgcmFault, HgcmService, Times};
 
 const PROPERTIES: &str = "VBoxGuestPropSvc";
@@ -172,6 +172,39 @@ fn a_change_at_the_host_answers_a_call_without_the_guest_s_doing() {
 
     assert!(guest.line());
     assert!(guest.answer(&made).is_some());
+}
+
+#[test]
+fn a_host_and_a_guest_in_two_threads_do_not_block_each_other() {
+    let guest = Guest::reported();
+    let client = guest.client(PROPERTIES);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let order = std::sync::atomic::Ordering::Relaxed;
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            for round in 0_u64.. {
+                guest.host.set_property("/a", &round.to_string(), "").expect("a property");
+                guest.host.hgcm_clients();
+                if done.load(order) {
+                    break;
+                }
+            }
+        });
+        let mut answered = 0;
+        for round in 0..500 {
+            let made = guest.wait(2, client, WAIT, &WAITING);
+            if round % 5 == 0 && guest.cancel(&made) == Status::SUCCESS {
+                continue;
+            }
+            while guest.answer(&made).is_none() {
+                guest.bus.wait_interrupt(Some(SOON));
+                guest.acknowledge();
+            }
+            answered += 1;
+        }
+        done.store(true, order);
+        assert!(answered >= 400);
+    });
 }
 
 #[test]

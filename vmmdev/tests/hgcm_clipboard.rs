@@ -505,6 +505,28 @@ fn only_the_last_announcement_waits() {
 }
 
 #[test]
+fn a_message_that_was_shown_is_there_to_be_fetched() {
+    let client = Client::new();
+    client.put(&[(Formats::TEXT, b"x\0\0\0")]);
+    let peeked = client.call(Function::MESSAGE_PEEK_NO_WAIT, &[Give::U64(0), Give::U32(0)]);
+    assert_eq!(peeked.u64(0), 3);
+    client.report(1);
+    let in_vain = client.guest.host.clipboard_get(Formats::TEXT, Duration::from_millis(5));
+    assert!(in_vain.is_err());
+
+    client.put(&[(Formats::HTML, b"x\0")]);
+    let got = client.call(Function::MESSAGE_GET, &[Give::U32(3), Give::U32(0)]);
+
+    assert_eq!((got.status, got.u32(1)), (Status::SUCCESS, 4), "with what is true now");
+    let peeked = client.peek(3);
+    assert!(client.guest.host.clipboard_get(Formats::TEXT, Duration::from_millis(5)).is_err());
+    assert!(client.guest.answer(&peeked).is_some());
+    let (id, context, _) = client.message();
+    assert_eq!(id, Message::READ_DATA_WITH_CONTEXT, "although nobody waits for it any more");
+    assert_eq!(client.write(context, 1, b"late"), Status::SUCCESS);
+}
+
+#[test]
 fn who_connects_late_hears_of_what_is_there() {
     let guest = Guest::reported();
     guest.host.clipboard_put([(Formats::TEXT, content::text("x"))]).expect("put");

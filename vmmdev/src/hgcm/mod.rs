@@ -24,7 +24,7 @@ pub(crate) use clipboard::{Clipboard, Contents};
 pub use limits::ClientClass;
 use limits::{Limits, MOST_MEMORY};
 pub(crate) use place::Width;
-use place::{Place, Target};
+use place::{Brought, Place, Target};
 pub(crate) use properties::{Properties, Store};
 pub use properties::{Property, PropertyChange};
 
@@ -107,7 +107,7 @@ impl Services {
 }
 
 /// A client of a service.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Client {
     service: HgcmService,
     class: ClientClass,
@@ -197,65 +197,54 @@ impl Hgcm {
         Ok(())
     }
 
-    /// Calls a service. Its answer is in the packet, or the status is `VINF_HGCM_ASYNC_EXECUTE` and it
-    /// follows.
-    pub(crate) fn call(&mut self, request: CallRequest<'_>, packet: &mut [u8], session: u64) -> Status {
+    /// Calls a service.
+    pub(crate) fn call(
+        &mut self,
+        request: CallRequest<'_>,
+        packet: &mut [u8],
+        session: u64,
+    ) -> Result<Called, Status> {
         let CallRequest { client: number, function, width, address, memory, fault } = request;
-        let Some(&Client { service, class, limits }) = self.clients.get(&number) else {
-            return Status::HGCM_INVALID_CLIENT_ID;
-        };
+        let client = self.clients.get(&number).ok_or(Status::HGCM_INVALID_CLIENT_ID)?;
+        let Client { service, class, limits } = *client;
         match fault {
             Some(HgcmFault::Vanish) => {
                 self.vanish(service);
-                return Status::HGCM_INVALID_CLIENT_ID;
+                return Err(Status::HGCM_INVALID_CLIENT_ID);
             }
             Some(HgcmFault::Answer(status)) => {
-                let mut target = Target { packet: Some(packet), address, memory };
-                let _ = write_back(&mut target, &[], &[], status);
-                return Status::SUCCESS;
+                conclude(packet, status);
+                return Ok(Called::Answered);
             }
             _ => {}
         }
         let under_way = self.pending.values().filter(|call| call.client == number).count();
         if under_way >= limits.calls(class) {
-            return Status::HGCM_TOO_MANY_CLIENT_CALLS;
+            return Err(Status::HGCM_TOO_MANY_CLIENT_CALLS);
         }
-        let brought = match place::bring(packet, width, memory) {
-            Ok(brought) => brought,
-            Err(status) => return status,
-        };
-        let used =
-            self.pending.values().filter(|call| call.class == class).map(|call| call.cost).sum::<u64>();
-        if used + brought.cost > MOST_MEMORY {
-            return Status::NO_MEMORY;
+        let Brought { parameters, places, cost } = place::bring(packet, width, memory)?;
+        let used: u64 = self.pending.values().filter(|call| call.class == class).map(|call| call.cost).sum();
+        if used + cost > MOST_MEMORY {
+            return Err(Status::NO_MEMORY);
         }
         self.last_call += 1;
         let id = CallId(self.last_call);
-        let call = Call { id, client: number, function, parameters: brought.parameters };
+        let call = Call { id, client: number, function, parameters };
         self.services.of(service).call(call, session, &mut self.answers);
 
-        let places = brought.places;
         let answered = self.answers.0.iter().position(|(call, _)| call.id == id);
         if let Some(at) = answered.filter(|_| fault.is_none()) {
             let (call, status) = self.answers.0.remove(at);
             let mut target = Target { packet: Some(packet), address, memory };
             // The packet has room for all of it, or the parameters would not have been there.
             let _ = write_back(&mut target, &places, &call.parameters, status);
-            return Status::SUCCESS;
+            return Ok(Called::Answered);
         }
-        let pending = Pending {
-            client: number,
-            class,
-            function,
-            address,
-            places,
-            cost: brought.cost,
-            fault,
-            instead: None,
-            held: None,
-        };
+        let (instead, held) = (None, None);
+        let pending =
+            Pending { client: number, class, function, address, places, cost, fault, instead, held };
         self.pending.insert(id, pending);
-        Status::HGCM_ASYNC_EXECUTE
+        Ok(Called::Waits)
     }
 
     /// The service that a client is connected to.
@@ -379,6 +368,24 @@ pub(crate) struct CallRequest<'a> {
     pub(crate) address: u64,
     pub(crate) memory: &'a mut dyn GuestMemory,
     pub(crate) fault: Option<HgcmFault>,
+}
+
+/// How a call went that reached its service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Called {
+    /// Its packet has the answer.
+    Answered,
+    /// The answer is written to guest memory when it is there.
+    Waits,
+}
+
+/// Puts a result into a packet that goes back to the guest, and that it is done.
+pub(crate) fn conclude(packet: &mut [u8], status: Status) {
+    let fields = packet.get_mut(FLAGS_OFFSET as usize..).and_then(<[u8]>::first_chunk_mut::<8>);
+    if let Some([flags, _, _, _, result @ ..]) = fields {
+        *flags |= HgcmFlags::DONE.bits() as u8;
+        *result = status.0.to_le_bytes();
+    }
 }
 
 /// Answers a request whose guest waits for an event.
