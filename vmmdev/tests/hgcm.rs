@@ -3,7 +3,7 @@
 mod guest;
 
 use driver_core::pci::Bus;
-use driver_core::wire::{Events, GetHostVersion, HostFeatures, ReportGuestInfo2, Request, Status};
+use driver_core::wire::{Events, GetHostVersion, HostFeatures, Request, Status};
 use guest::hgcm::{Form, Give};
 use guest::{Guest, bare, set_word, word};
 use vmmdev::{ClientClass, Fault, HgcmFault, Times};
@@ -21,18 +21,6 @@ fn set(guest: &Guest, client: u32, name: &str, value: &str) {
 
 /// The parameters of a call that waits for a change of `/a`.
 const WAITING: [Give<'static>; 4] = [Give::In(b"/a\0"), Give::U64(0), Give::Out(2147), Give::U32(0)];
-
-/// A guest that says on whose behalf it asks.
-fn frank() -> Guest {
-    let guest = Guest::silent();
-    let mut request = ReportGuestInfo2::new();
-    (request.major, request.minor, request.build) = (6.into(), 0.into(), 0.into());
-    request.features = 1.into();
-    request.name[..5].copy_from_slice(b"6.0.0");
-    assert_eq!(guest.ask(request).0, Status::SUCCESS);
-    guest.ask(guest::report_guest_info(0x10004));
-    guest
-}
 
 #[test]
 fn clients_are_numbered_and_gone_after_their_end() {
@@ -62,7 +50,7 @@ fn a_location_that_is_not_this_host_is_refused() {
 
 #[test]
 fn each_class_of_users_has_its_number_of_clients_and_calls() {
-    let guest = frank();
+    let guest = Guest::frank();
     guest.host.configure(|settings| settings.lowered_limits = false);
     for (requestor, class, clients) in
         [(0x2, ClientClass::Kernel, 2048), (0x8B, ClientClass::Root, 1024), (0x800E, ClientClass::User, 1024)]
@@ -416,11 +404,29 @@ fn what_cannot_be_written_is_an_invalid_pointer_and_the_rest_is_said() {
     assert_eq!((rc, Status(word(&answer, 28) as i32)), (Status::SUCCESS, Status::INVALID_POINTER));
 }
 
+fn of_any_function(fault: HgcmFault) -> Fault {
+    Fault::Hgcm { function: None, fault }
+}
+
+#[test]
+fn one_function_of_a_service_is_answered_as_wanted() {
+    let guest = Guest::reported();
+    let client = guest.client(PROPERTIES);
+    let fault = Fault::Hgcm { function: Some(GET), fault: HgcmFault::Answer(Status::TRY_AGAIN) };
+    guest.host.inject(driver_core::wire::RequestType::HGCM_CALL_64, fault, Times::Always);
+
+    set(&guest, client, "/a", "1");
+
+    assert_eq!(guest.call(client, GET, &[Give::U32(7)]).status, Status::TRY_AGAIN);
+    guest.host.clear_faults();
+    assert_eq!(guest.call(client, GET, &[Give::U32(7)]).status, Status::INVALID_PARAMETER);
+}
+
 #[test]
 fn a_call_is_answered_twice() {
     let guest = Guest::reported();
     let client = guest.client(PROPERTIES);
-    let fault = Fault::Hgcm(HgcmFault::Twice);
+    let fault = of_any_function(HgcmFault::Twice);
     guest.host.inject(driver_core::wire::RequestType::HGCM_CALL_64, fault, Times::Next(1));
     let made = guest.wait(2, client, WAIT, &WAITING);
     set(&guest, client, "/a", "1");
@@ -439,7 +445,7 @@ fn a_call_is_answered_after_it_was_cancelled_or_not_at_all() {
     let client = guest.client(PROPERTIES);
     for (fault, late) in [(HgcmFault::AfterCancel, true), (HgcmFault::Never, false)] {
         let kind = driver_core::wire::RequestType::HGCM_CALL_64;
-        guest.host.inject(kind, Fault::Hgcm(fault), Times::Next(1));
+        guest.host.inject(kind, of_any_function(fault), Times::Next(1));
         let made = guest.wait(2, client, GET, &[Give::U32(0)]);
         assert!(guest.answer(&made).is_none(), "{fault:?}");
 
@@ -455,7 +461,7 @@ fn a_buffer_is_said_to_be_larger_than_its_room() {
     let client = guest.client(PROPERTIES);
     set(&guest, client, "/a", "1");
     let kind = driver_core::wire::RequestType::HGCM_CALL_64;
-    guest.host.inject(kind, Fault::Hgcm(HgcmFault::Oversize), Times::Next(1));
+    guest.host.inject(kind, of_any_function(HgcmFault::Oversize), Times::Next(1));
 
     let made = guest.wait(2, client, GET, &[Give::In(b"/a\0"), Give::Out(10), Give::U64(0), Give::U32(0)]);
 
@@ -470,11 +476,14 @@ fn a_service_that_vanishes_takes_its_clients_along() {
     let [one, other] = [(); 2].map(|()| guest.client(PROPERTIES));
     let made = guest.wait(2, one, WAIT, &WAITING);
     let kind = driver_core::wire::RequestType::HGCM_CALL_64;
-    guest.host.inject(kind, Fault::Hgcm(HgcmFault::Vanish), Times::Next(1));
+    guest.host.inject(kind, of_any_function(HgcmFault::Vanish), Times::Next(1));
 
     assert_eq!(guest.call(other, GET, &[]).status, Status::HGCM_INVALID_CLIENT_ID);
 
     assert_eq!(guest.answer(&made).expect("done").status, Status::HGCM_INVALID_CLIENT_ID);
     assert_eq!(guest.call(one, GET, &[]).status, Status::HGCM_INVALID_CLIENT_ID);
-    assert_eq!(guest.connect(PROPERTIES).0, Status::SUCCESS);
+    let again = guest.client(PROPERTIES);
+    let made = guest.wait(2, again, WAIT, &WAITING);
+    guest.host.drop_service(PROPERTIES);
+    assert_eq!(guest.answer(&made).expect("done").status, Status::HGCM_INVALID_CLIENT_ID);
 }

@@ -6,25 +6,27 @@
 //! where it should not, nor for a call that was cancelled.
 
 mod call;
+mod clipboard;
 mod limits;
 mod place;
 mod properties;
 
 use std::collections::BTreeMap;
 
-use driver_core::wire::{Events, HgcmFlags, Status, guest_property};
+use driver_core::wire::{Events, HgcmFlags, Status, guest_property, shared_clipboard};
 use serde::Serialize;
 
 use crate::faults::HgcmFault;
 use crate::memory::{GuestMemory, MemoryFault};
 use crate::state::State;
 pub(crate) use call::{Answers, Call, CallId, Parameter};
+pub(crate) use clipboard::{Clipboard, Contents};
 pub use limits::ClientClass;
 use limits::{Limits, MOST_MEMORY};
 pub(crate) use place::Width;
 use place::{Place, Target};
-pub use properties::Property;
-pub(crate) use properties::{Properties, Store, Writer};
+pub(crate) use properties::{Properties, Store};
+pub use properties::{Property, PropertyChange};
 
 /// Where the flags of an HGCM request stand, in bytes from its start.
 const FLAGS_OFFSET: u32 = 24;
@@ -59,22 +61,27 @@ trait Service {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ServiceKind {
     Properties,
+    Clipboard,
 }
 
 /// The services by name, with their limits.
-const SERVICES: [(&str, ServiceKind, Limits); 1] =
-    [(guest_property::SERVICE, ServiceKind::Properties, Limits::PROPERTIES)];
+const SERVICES: [(&str, ServiceKind, Limits); 2] = [
+    (guest_property::SERVICE, ServiceKind::Properties, Limits::PROPERTIES),
+    (shared_clipboard::SERVICE, ServiceKind::Clipboard, Limits::CLIPBOARD),
+];
 
 /// The services themselves.
 #[derive(Debug, Default)]
 pub(crate) struct Services {
     pub(crate) properties: Properties,
+    pub(crate) clipboard: Clipboard,
 }
 
 impl Services {
     fn of(&mut self, kind: ServiceKind) -> &mut dyn Service {
         match kind {
             ServiceKind::Properties => &mut self.properties,
+            ServiceKind::Clipboard => &mut self.clipboard,
         }
     }
 }
@@ -180,9 +187,17 @@ impl Hgcm {
         let Some(&Client { service, kind, class, limits }) = self.clients.get(&number) else {
             return Status::HGCM_INVALID_CLIENT_ID;
         };
-        if fault == Some(HgcmFault::Vanish) {
-            self.vanish(service);
-            return Status::HGCM_INVALID_CLIENT_ID;
+        match fault {
+            Some(HgcmFault::Vanish) => {
+                self.vanish(service);
+                return Status::HGCM_INVALID_CLIENT_ID;
+            }
+            Some(HgcmFault::Answer(status)) => {
+                let mut target = Target { packet: Some(packet), address, memory };
+                let _ = write_back(&mut target, &[], &[], status);
+                return Status::SUCCESS;
+            }
+            _ => {}
         }
         let under_way = self.pending.values().filter(|call| call.client == number).count();
         if under_way >= limits.calls(class) {
@@ -208,7 +223,7 @@ impl Hgcm {
             let (call, status) = self.answers.0.remove(at);
             let mut target = Target { packet: Some(packet), address, memory };
             // The packet has room for all of it, or the parameters would not have been there.
-            let _ = write_back(&mut target, &places, &call, status);
+            let _ = write_back(&mut target, &places, &call.parameters, status);
             return Status::SUCCESS;
         }
         let pending = Pending {
@@ -269,7 +284,7 @@ impl Hgcm {
                     continue;
                 }
                 Some(HgcmFault::Oversize) => call.exaggerate(),
-                Some(HgcmFault::Twice | HgcmFault::Vanish) | None => {}
+                _ => {}
             }
             finish(state, memory, &pending, &call, status);
             if pending.fault == Some(HgcmFault::Twice) {
@@ -343,7 +358,7 @@ pub(crate) struct CallRequest<'a> {
 fn finish(state: &mut State, memory: &mut dyn GuestMemory, pending: &Pending, call: &Call, status: Status) {
     let status = pending.instead.unwrap_or(status);
     let mut target = Target { packet: None, address: pending.address, memory };
-    if write_back(&mut target, &pending.places, call, status).is_err() {
+    if write_back(&mut target, &pending.places, &call.parameters, status).is_err() {
         // The request itself is gone; there is nobody to be told.
         tracing::debug!(address = pending.address, "HGCM request is no memory any more");
         return;
@@ -355,13 +370,11 @@ fn finish(state: &mut State, memory: &mut dyn GuestMemory, pending: &Pending, ca
 fn write_back(
     target: &mut Target<'_>,
     places: &[Place],
-    call: &Call,
+    parameters: &[Parameter],
     status: Status,
 ) -> Result<(), MemoryFault> {
-    let written = places
-        .iter()
-        .zip(&call.parameters)
-        .try_for_each(|(place, parameter)| target.parameter(place, parameter));
+    let written =
+        places.iter().zip(parameters).try_for_each(|(place, parameter)| target.parameter(place, parameter));
     let status = if written.is_err() { Status::INVALID_POINTER } else { status };
     let flags = target.word(FLAGS_OFFSET)? | HgcmFlags::DONE.bits();
     target.put(RESULT_OFFSET, &status.0.to_le_bytes())?;

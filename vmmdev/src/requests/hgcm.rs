@@ -19,6 +19,14 @@ pub(super) fn handles(kind: RequestType) -> bool {
     (RequestType::HGCM_CONNECT..=RequestType::HGCM_CANCEL_2).contains(&kind)
 }
 
+/// The function that a request calls, when it is a call.
+pub(crate) fn function_called(kind: RequestType, packet: &[u8]) -> Option<u32> {
+    if !matches!(kind, RequestType::HGCM_CALL_32 | RequestType::HGCM_CALL_64) {
+        return None;
+    }
+    HgcmCall::ref_from_prefix(packet).ok().map(|(head, _)| head.function.get())
+}
+
 /// Carries an HGCM request out.
 pub(super) fn handle(
     (state, hgcm): (&mut State, &mut Hgcm),

@@ -19,6 +19,7 @@ use crate::faults::HgcmFault;
 use crate::hgcm::Hgcm;
 use crate::memory::GuestMemory;
 use crate::state::State;
+pub(crate) use hgcm::function_called;
 
 /// Carries a request out on a packet whose length keeps its type's rule.
 type Handler = fn(&mut State, &mut [u8]) -> Status;

@@ -6,8 +6,9 @@ use driver_core::wire::guest_property::{self as wire, Function};
 use driver_core::wire::{Malformed, Status};
 
 use super::{Answers, Call, CallId, Service};
-pub use store::Property;
-pub(crate) use store::{Change, Store, Writer};
+pub(crate) use store::Store;
+use store::Writer;
+pub use store::{Property, PropertyChange};
 
 /// The service, with the guest's calls that wait.
 #[derive(Debug, Default)]
@@ -93,10 +94,10 @@ fn send(call: &mut Call, data_at: usize, size_at: usize, data: Vec<u8>) -> Resul
 
 impl Properties {
     /// Changes a property, and answers who waited for that.
-    pub(crate) fn change(
+    fn change(
         &mut self,
         answers: &mut Answers,
-        change: impl FnOnce(&mut Store) -> Result<Option<Change>, Status>,
+        change: impl FnOnce(&mut Store) -> Result<Option<PropertyChange>, Status>,
     ) -> Result<(), Status> {
         if let Some(change) = change(&mut self.store)? {
             self.tell(&change, answers);
@@ -117,6 +118,11 @@ impl Properties {
         wire::parse_new_value(&terminated(value)).map_err(too_long)?;
         let flags = flags.parse().map_err(|_| Status::PARSE_ERROR)?;
         self.change(answers, |store| store.set(Writer::Host, name, value, flags))
+    }
+
+    /// Deletes a property for a person at the host.
+    pub(crate) fn delete_by_host(&mut self, name: &str, answers: &mut Answers) -> Result<(), Status> {
+        self.change(answers, |store| store.delete(Writer::Host, name))
     }
 
     fn get(&mut self, call: &mut Call) -> Result<(), Status> {
@@ -201,7 +207,7 @@ impl Properties {
     }
 
     /// Answers the calls that waited for a change like this.
-    fn tell(&mut self, change: &Change, answers: &mut Answers) {
+    fn tell(&mut self, change: &PropertyChange, answers: &mut Answers) {
         let wanted = |waiter: &mut Waiter| wire::matches(&waiter.patterns, &change.name);
         for mut waiter in self.waiters.extract_if(.., wanted) {
             let written = write_change(&mut waiter.call, change);
@@ -211,7 +217,7 @@ impl Properties {
 }
 
 /// Puts a change into the answer to function 6.
-fn write_change(call: &mut Call, change: &Change) -> Result<(), Status> {
+fn write_change(call: &mut Call, change: &PropertyChange) -> Result<(), Status> {
     call.set(1, change.timestamp);
     let data = wire::pack_change(&change.name, change.value.as_deref(), change.flags);
     send(call, 2, 3, data)

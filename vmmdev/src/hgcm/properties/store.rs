@@ -41,14 +41,18 @@ fn as_text<S: Serializer>(flags: &Flags, serializer: S) -> Result<S::Ok, S::Erro
     serializer.collect_str(flags)
 }
 
-/// A change of a property.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Change {
-    pub(crate) name: String,
-    /// `None` when it was deleted.
-    pub(crate) value: Option<String>,
-    pub(crate) timestamp: u64,
-    pub(crate) flags: Flags,
+/// A change of a guest property.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PropertyChange {
+    /// Which property.
+    pub name: String,
+    /// Its new value; `None` when it was deleted.
+    pub value: Option<String>,
+    /// When, in nanoseconds since the Unix epoch.
+    pub timestamp: u64,
+    /// Its flags now; as text where they are written down.
+    #[serde(serialize_with = "as_text")]
+    pub flags: Flags,
 }
 
 /// Who changes a property.
@@ -63,7 +67,7 @@ pub(crate) enum Writer {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Store {
     properties: BTreeMap<String, Property>,
-    changes: VecDeque<Change>,
+    changes: VecDeque<PropertyChange>,
     /// The latest timestamp.
     last: u64,
     /// The guest may read and no more.
@@ -105,7 +109,7 @@ impl Store {
         name: &str,
         value: &str,
         flags: Flags,
-    ) -> Result<Option<Change>, Status> {
+    ) -> Result<Option<PropertyChange>, Status> {
         let old = self.properties.get(name);
         self.permit(writer, old.map_or(Flags::empty(), |property| property.flags))?;
         let reserved = wire::RESERVED.iter().any(|prefix| name.starts_with(prefix));
@@ -120,18 +124,18 @@ impl Store {
     }
 
     /// Deletes a property; one that is not there is no change.
-    pub(crate) fn delete(&mut self, writer: Writer, name: &str) -> Result<Option<Change>, Status> {
+    pub(crate) fn delete(&mut self, writer: Writer, name: &str) -> Result<Option<PropertyChange>, Status> {
         let Some(old) = self.properties.get(name) else { return Ok(None) };
         self.permit(writer, old.flags)?;
         self.properties.remove(name);
         let timestamp = self.timestamp();
-        let change = Change { name: name.to_owned(), value: None, timestamp, flags: Flags::empty() };
+        let change = PropertyChange { name: name.to_owned(), value: None, timestamp, flags: Flags::empty() };
         Ok(Some(self.remember(change)))
     }
 
     /// The first remembered change after a time that matches patterns, and whether the change of that
     /// time is remembered. When it is not, the search begins with the oldest that is.
-    pub(crate) fn change_since(&self, since: u64, patterns: &str) -> (bool, Option<&Change>) {
+    pub(crate) fn change_since(&self, since: u64, patterns: &str) -> (bool, Option<&PropertyChange>) {
         let known = self.changes.iter().position(|change| change.timestamp == since);
         let from = known.map_or(0, |at| at + 1);
         let found = self.changes.iter().skip(from).find(|change| wire::matches(patterns, &change.name));
@@ -139,7 +143,7 @@ impl Store {
     }
 
     /// The first change later than a time that matches patterns.
-    pub(crate) fn change_after(&self, time: u64, patterns: &str) -> Option<&Change> {
+    pub(crate) fn change_after(&self, time: u64, patterns: &str) -> Option<&PropertyChange> {
         self.changes.iter().find(|change| change.timestamp > time && wire::matches(patterns, &change.name))
     }
 
@@ -155,7 +159,7 @@ impl Store {
     }
 
     /// The machine came back from a saved state.
-    pub(crate) fn resumed(&mut self) -> Change {
+    pub(crate) fn resumed(&mut self) -> PropertyChange {
         self.count(RESUMES)
     }
 
@@ -196,23 +200,23 @@ impl Store {
     }
 
     /// Adds one to a number that the host maintains.
-    fn count(&mut self, name: &str) -> Change {
+    fn count(&mut self, name: &str) -> PropertyChange {
         let number = self.get(name).and_then(|property| property.value.parse().ok()).unwrap_or(0_u64);
         self.maintain(name, &number.saturating_add(1).to_string())
     }
 
-    fn maintain(&mut self, name: &str, value: &str) -> Change {
+    fn maintain(&mut self, name: &str, value: &str) -> PropertyChange {
         self.put(name, value, Flags::TRANSIENT | Flags::READ_ONLY_GUEST)
     }
 
-    fn put(&mut self, name: &str, value: &str, flags: Flags) -> Change {
+    fn put(&mut self, name: &str, value: &str, flags: Flags) -> PropertyChange {
         let (name, value, timestamp) = (name.to_owned(), value.to_owned(), self.timestamp());
         let property = Property { name: name.clone(), value: value.clone(), timestamp, flags };
         self.properties.insert(name.clone(), property);
-        self.remember(Change { name, value: Some(value), timestamp, flags })
+        self.remember(PropertyChange { name, value: Some(value), timestamp, flags })
     }
 
-    fn remember(&mut self, change: Change) -> Change {
+    fn remember(&mut self, change: PropertyChange) -> PropertyChange {
         if self.changes.len() == wire::MOST_CHANGES {
             self.changes.pop_front();
         }
