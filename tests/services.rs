@@ -70,7 +70,7 @@ fn what_the_host_keeps_for_itself_is_refused_with_its_status() {
 fn a_watch_tells_of_changes_and_of_deletions() {
     let rig = probe("services-watch", ALL, r#"{ watch = "/Test/*" }"#);
     eventually("the watch has reached the host", || {
-        rig.host.hgcm_clients().iter().any(|client| client.calls == 1)
+        rig.host.hgcm_clients().iter().any(|client| client.waiting.len() == 1)
     });
 
     rig.host.set_property("/Other/A", "x", "").expect("a property");

@@ -215,15 +215,22 @@ mod tests {
             "inject HGCMCall64 twice",
             "inject HGCMCall64 never 2",
             "inject HGCMCall32 after-cancel always",
-            "inject HGCMCall64 oversize --function 3",
-            "inject HGCMCall64 -52 always --function 3",
+            "inject HGCMCall64 oversize --function data-read",
+            "inject HGCMCall64 -52 always --function get-notification",
             "inject 63 vanish",
             "vanish VBoxSharedClipboard",
         ] {
             console.say(line).expect(line);
         }
-        assert!(console.say("inject HGCMCall64 ignore --function 3").is_err());
-        assert!(console.say("inject HGCMCall64 --function").is_err());
+        for (line, expected) in [
+            ("inject HGCMCall64 ignore --function data-read", "a function is answered, or never. Usage"),
+            ("inject HGCMCall64 never --function 3", "No function is called \"3\". Usage"),
+            ("inject HGCMCall64 --function", "--function is the last word; its value is wanted"),
+            ("vanish clipboard", "No service is called \"clipboard\". Usage: vanish SERVICE"),
+        ] {
+            let refused = console.say(line).expect_err(line).to_string();
+            assert!(refused.starts_with(expected), "{refused}");
+        }
     }
 
     #[test]

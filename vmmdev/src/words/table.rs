@@ -1,13 +1,14 @@
 //! The table of all words, and what each one does.
 
-use driver_core::wire::{Events, RequestType, Status};
+use driver_core::wire::{Events, RequestType, Status, guest_property, shared_clipboard};
 
-use super::arguments::{Arguments, bits, number};
+use super::arguments::{Arguments, bits, named, number};
 use super::clipboard::clipboard;
 use super::properties::property;
 use super::wait::wait;
 use super::{Answer, Console, Refused, Word};
 use crate::faults::{Fault, HgcmFault, Times};
+use crate::hgcm::HgcmService;
 use crate::host::Hint;
 use crate::report::GuestReport;
 
@@ -51,9 +52,9 @@ pub const WORDS: &[Word] = &[
     Word {
         name: "inject",
         arguments: "REQUEST STATUS|ignore|twice|never|after-cancel|oversize|vanish [TIMES|always] \
-                    [--function NUMBER]",
-        help: "make the next requests of a type fail, by name or number; the latter five, and a function, \
-               are for HGCM calls",
+                    [--function NAME]",
+        help: "make the next requests of a type fail, by name or number; the latter five, and a function \
+               such as data-read, are for HGCM calls",
         run: inject,
     },
     Word {
@@ -157,7 +158,7 @@ fn restore(console: &Console, arguments: Arguments<'_>) -> Result<Answer, Refuse
 }
 
 fn inject(console: &Console, mut arguments: Arguments<'_>) -> Result<Answer, Refused> {
-    let function = arguments.option("--function")?.map(number).transpose()?;
+    let function = arguments.option("--function")?.map(function_called).transpose()?;
     let request = request_type(arguments.next("a request")?)?;
     let hgcm = |fault| Fault::Hgcm { function, fault };
     let fault = match arguments.next("a status")? {
@@ -184,7 +185,7 @@ fn inject(console: &Console, mut arguments: Arguments<'_>) -> Result<Answer, Ref
 }
 
 fn vanish(console: &Console, mut arguments: Arguments<'_>) -> Result<Answer, Refused> {
-    let service = arguments.next("a service")?;
+    let service = named(arguments.next("a service")?, "service", HgcmService::from_name)?;
     arguments.end()?;
     console.host.drop_service(service);
     Ok(Answer::Done {})
@@ -233,6 +234,17 @@ fn help(_: &Console, arguments: Arguments<'_>) -> Result<Answer, Refused> {
 fn quit(_: &Console, arguments: Arguments<'_>) -> Result<Answer, Refused> {
     arguments.end()?;
     Ok(Answer::Quit {})
+}
+
+/// A function of a service, by the name that it has on the wire. No two have the same.
+fn function_called(word: &str) -> Result<(HgcmService, u32), Refused> {
+    named(word, "function", |name| {
+        let of_properties = guest_property::Function::from_name(name);
+        let of_clipboard = shared_clipboard::Function::from_name(name);
+        of_properties
+            .map(|function| (HgcmService::Properties, function.0))
+            .or_else(|| of_clipboard.map(|function| (HgcmService::Clipboard, function.0)))
+    })
 }
 
 /// A request by its name or its number.
