@@ -28,8 +28,8 @@ pub struct Config {
     /// What is exchanged. A list of URIs is not, unless it is asked for: files of one machine are not
     /// to be found on the other.
     pub formats: Vec<Format>,
-    /// The most that is copied or pasted at once, before and after it is converted. The grant has its
-    /// own bound, and the kernel's driver carries 24 MiB.
+    /// The most that is copied or pasted at once, as the guest's programs have it. The grant has its own
+    /// bound, and the kernel's driver carries 24 MiB to the host and from it.
     pub largest: Size,
     /// The most pixels of a picture.
     pub pixels: u64,
@@ -73,7 +73,7 @@ impl Config {
         }
         let Size(largest) = self.largest;
         if !(1..=u32::MAX.into()).contains(&largest) {
-            return Err(wrong("largest", largest, "1 byte to 4 GiB - 1, which is what a call can carry"));
+            return Err(wrong("largest", largest, "1 byte to 4 GiB - 1"));
         }
         if !(1..=MOST_PIXELS).contains(&self.pixels) {
             return Err(wrong("pixels", self.pixels, format_args!("1 to {MOST_PIXELS}")));
@@ -86,9 +86,19 @@ impl Config {
         self.formats.iter().fold(0, |mask, format| mask | format.bit())
     }
 
-    /// How large things may become.
-    pub fn limits(&self) -> Limits {
+    /// How large things may become for the guest.
+    pub fn for_guest(&self) -> Limits {
         Limits { bytes: self.largest.0, pixels: self.pixels }
+    }
+
+    /// How large things may become for the host: a line feed becomes two units of UTF-16, and a pixel
+    /// has four bytes whatever its file was compressed to.
+    pub fn for_host(&self, format: Format) -> Limits {
+        let bytes = match format {
+            Format::Image => self.pixels * 4 + 2048,
+            Format::Text | Format::Html | Format::UriList => self.largest.0 * 4 + 2,
+        };
+        Limits { bytes: bytes.min(u32::MAX.into()), pixels: self.pixels }
     }
 }
 
@@ -143,7 +153,16 @@ mod tests {
         let config = Config::default();
         assert_eq!(config.check(), Ok(()));
         assert_eq!(config.allowed(), 0b0111);
-        assert_eq!(config.limits(), Limits { bytes: 64 << 20, pixels: 64_000_000 });
+    }
+
+    #[test]
+    fn what_goes_to_the_host_may_be_larger_than_what_the_guest_has() {
+        let config = Config { largest: Size(100), pixels: 1000, ..Config::default() };
+        assert_eq!(config.for_guest(), Limits { bytes: 100, pixels: 1000 });
+        assert_eq!(config.for_host(Format::Text), Limits { bytes: 402, pixels: 1000 });
+        assert_eq!(config.for_host(Format::Image), Limits { bytes: 6048, pixels: 1000 });
+        let config = Config { largest: Size(u32::MAX.into()), ..Config::default() };
+        assert_eq!(config.for_host(Format::Html).bytes, u64::from(u32::MAX));
     }
 
     #[test]
@@ -156,11 +175,11 @@ mod tests {
             ),
             (
                 Config { largest: Size(0), ..Config::default() },
-                "`largest`: found 0, expected 1 byte to 4 GiB - 1, which is what a call can carry",
+                "`largest`: found 0, expected 1 byte to 4 GiB - 1",
             ),
             (
                 Config { largest: Size(4 << 30), ..Config::default() },
-                "`largest`: found 4294967296, expected 1 byte to 4 GiB - 1, which is what a call can carry",
+                "`largest`: found 4294967296, expected 1 byte to 4 GiB - 1",
             ),
             (
                 Config { pixels: 1 << 29, ..Config::default() },

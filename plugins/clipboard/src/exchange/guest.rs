@@ -14,7 +14,8 @@ use crate::bytes::Bytes;
 use crate::convert;
 use crate::formats::{self, Format, Mask, Mime};
 
-/// How long the host is left waiting: it gives up after 5 seconds.
+/// How long an owner may take to deliver what the host waits for, which gives up after 5 seconds.
+/// What was delivered and takes longer to convert still goes there: some hosts do not give up.
 const DEADLINE: Duration = Duration::from_millis(4500);
 
 /// How many requests of the host are served at once; it has a thread for each that waits.
@@ -64,11 +65,12 @@ struct Request {
     context: Option<u64>,
     /// Any of these will do.
     formats: Mask,
-    /// The one that it gets, and as what it is read, the best last.
+    /// The one that it gets, and as what else it may be read, the best last.
     format: Format,
     candidates: Vec<Mime>,
     reading: Option<(Token, Mime)>,
     rereads: u32,
+    /// When the owner is given up.
     deadline: Option<Token>,
     since: Duration,
 }
@@ -215,7 +217,6 @@ impl<A: Agent> Exchange<A> {
         };
         self.guest.last_request += 1;
         let number = self.guest.last_request;
-        let deadline = self.set_timer(DEADLINE);
         let since = self.agent.now();
         let request = Request {
             number,
@@ -225,7 +226,7 @@ impl<A: Agent> Exchange<A> {
             candidates,
             reading: None,
             rereads: 0,
-            deadline,
+            deadline: None,
             since,
         };
         self.guest.requests.push(request);
@@ -250,14 +251,21 @@ impl<A: Agent> Exchange<A> {
                 return self.fail(number);
             };
             match self.agent.read(selection, mime.name()) {
-                Ok(read) => {
-                    if let Some(request) = self.guest.request(number) {
-                        request.reading = Some((read, mime));
-                    }
-                    return;
-                }
+                Ok(read) => return self.reads(number, read, mime),
                 Err(error) => self.warn(format!("The guest's {mime} cannot be read: {error}")),
             }
+        }
+    }
+
+    /// Takes note of a read, for so long as the host waits.
+    fn reads(&mut self, number: u64, read: Token, mime: Mime) {
+        let now = self.agent.now();
+        let Some(request) = self.guest.request(number) else { return };
+        request.reading = Some((read, mime));
+        let left = DEADLINE.saturating_sub(now.saturating_sub(request.since));
+        let deadline = self.set_timer(left);
+        if let Some(request) = self.guest.request(number) {
+            request.deadline = deadline;
         }
     }
 
@@ -269,6 +277,9 @@ impl<A: Agent> Exchange<A> {
         };
         let Some((_, mime)) = request.reading.take() else { return };
         let (number, formats, rereads) = (request.number, request.formats, request.rereads);
+        if let Some(deadline) = request.deadline.take() {
+            self.agent.cancel_timer(deadline);
+        }
         match outcome {
             Ok(content) => self.convert_for_host(number, mime, content),
             Err(Error::Busy(_)) if rereads < REREADS => {
@@ -288,10 +299,11 @@ impl<A: Agent> Exchange<A> {
     }
 
     fn convert_for_host(&mut self, number: u64, mime: Mime, content: A::Buffer) {
-        let limits = self.config.limits();
+        let limits = self.config.for_host(mime.format());
+        let largest = self.config.largest.0;
         let prepared = content.size().map_err(convert::Error::from).and_then(|size| {
-            if size > limits.bytes {
-                return Err(convert::Error::TooLarge(limits.bytes));
+            if size > largest {
+                return Err(convert::Error::TooLarge(largest));
             }
             Ok((size, Rc::new(self.agent.create()?)))
         });
@@ -385,12 +397,7 @@ impl<A: Agent> Exchange<A> {
         let is_it = |request: &&Request| request.deadline == Some(timer);
         let Some(request) = self.guest.requests.iter().find(is_it) else { return false };
         let number = request.number;
-        let what = if request.reading.is_some() {
-            "its owner did not deliver it"
-        } else {
-            "it took too long to convert"
-        };
-        self.warn(format!("The host gets nothing, before it gives up: {what}"));
+        self.warn("The host gets nothing, before it gives up: the owner of the clipboard hangs".to_owned());
         self.fail(number);
         true
     }

@@ -161,10 +161,10 @@ impl<A: Agent> Exchange<A> {
             let format = want.mime.format();
             match self.agent.create() {
                 Ok(buffer) => {
-                    let room = u32::try_from(self.config.largest.0).unwrap_or(ROOM).min(ROOM);
                     let since = self.agent.now();
                     let doing = Doing::Pausing(None);
-                    self.host.fetch = Some(Fetch { format, buffer, room, doing, sizes: 0, asks: 0, since });
+                    self.host.fetch =
+                        Some(Fetch { format, buffer, room: ROOM, doing, sizes: 0, asks: 0, since });
                     self.ask();
                 }
                 Err(error) => self.not_fetched(format, &error.to_string()),
@@ -201,6 +201,7 @@ impl<A: Agent> Exchange<A> {
             return false;
         }
         let format = fetch.format;
+        let most = self.config.for_host(format).bytes;
         let needed = outcome.word(2).unwrap_or(0);
         let reason = match outcome.status {
             0.. if needed == 0 => "the host has none".to_owned(),
@@ -210,8 +211,8 @@ impl<A: Agent> Exchange<A> {
                 self.convert_for_guest(needed.into());
                 return true;
             }
-            0.. if u64::from(needed) > self.config.largest.0 => {
-                format!("{needed} bytes are more than the configured {}", self.config.largest.0)
+            0.. if u64::from(needed) > most => {
+                format!("{needed} bytes are more than can become what is allowed")
             }
             0.. if fetch.sizes < SIZES => {
                 fetch.sizes += 1;
@@ -273,7 +274,7 @@ impl<A: Agent> Exchange<A> {
             match self.agent.create() {
                 Ok(target) => {
                     let target = Rc::new(target);
-                    let limits = self.config.limits();
+                    let limits = self.config.for_guest();
                     let conversion = convert::to_guest(mime, source.clone(), size, target.clone(), limits);
                     self.convert(For::Guest(token), conversion, target);
                 }

@@ -23,7 +23,7 @@ const RECONNECT: Backoff = Backoff { first: Duration::from_secs(1), longest: Dur
 const GOOD: Duration = Duration::from_secs(60);
 
 /// The connection to the host.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Link {
     doing: Doing,
     session: u64,
@@ -31,7 +31,8 @@ pub(super) struct Link {
     is_old: bool,
     /// Messages that were there already were taken.
     pub caught_up: bool,
-    pace: Pace,
+    messages: Pace,
+    trouble: Pace,
     /// Connections in a row that did not last.
     failures: u32,
     /// When this one was made.
@@ -39,10 +40,9 @@ pub(super) struct Link {
 }
 
 /// What the link does.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 enum Doing {
     /// Nothing, until the machine is restored: this host does not have the service.
-    #[default]
     Resting,
     /// It will connect.
     Reconnecting(Option<Token>),
@@ -69,6 +69,21 @@ enum Step {
     Reset,
     /// Ends a wait that only the service still knows of.
     Cancel,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Link {
+            doing: Doing::Resting,
+            session: 0,
+            is_old: false,
+            caught_up: false,
+            messages: Pace::of_messages(),
+            trouble: Pace::of_trouble(),
+            failures: 0,
+            since: Duration::ZERO,
+        }
+    }
 }
 
 impl Link {
@@ -118,7 +133,7 @@ impl<A: Agent> Exchange<A> {
     fn begin(&mut self) {
         self.link.caught_up = false;
         self.announce();
-        self.listen(Step::Features);
+        self.go_slowly(Step::Features);
     }
 
     /// Sees to it that the host is known anew after a restore, unless that was done.
@@ -189,13 +204,25 @@ impl<A: Agent> Exchange<A> {
         }
     }
 
-    /// Asks for the next message, as fast as the host deserves.
-    fn listen(&mut self, step: Step) {
-        let pause = self.link.pace.pause(self.agent.now());
+    /// Listens for the next message, after one that is of use.
+    fn listen(&mut self) {
+        let pause = self.link.messages.pause(self.agent.now());
+        let is_first = self.link.messages.is_first();
+        self.go_after(pause, is_first, Step::Peek);
+    }
+
+    /// Goes on after something that is of no use.
+    fn go_slowly(&mut self, step: Step) {
+        let pause = self.link.trouble.pause(self.agent.now());
+        let is_first = self.link.trouble.is_first();
+        self.go_after(pause, is_first, step);
+    }
+
+    fn go_after(&mut self, pause: Duration, is_first: bool, step: Step) {
         if pause.is_zero() {
             return self.go(step);
         }
-        if self.link.pace.is_first() {
+        if is_first {
             self.say(Level::Warn, "The host has ever more to say, and is heard more seldom");
         }
         self.link.doing = Doing::Pausing(self.set_timer(pause), step);
@@ -269,27 +296,27 @@ impl<A: Agent> Exchange<A> {
                     // It cannot be asked whether there is a message.
                     self.link.caught_up = true;
                 }
-                self.listen(Step::Peek);
+                self.go_slowly(Step::Peek);
             }
             Step::Peek => self.peeked(outcome),
             Step::Get(id, _) if outcome.is_ok() => self.heard(outcome.message(id)),
             Step::Get(id, kinds) => {
                 let is_another = [status::MISMATCH, status::TRY_AGAIN].contains(&outcome.status);
                 if is_another || outcome.is_interrupted() {
-                    self.listen(Step::Peek);
+                    self.go_slowly(Step::Peek);
                 } else {
                     self.skip(id, u32::try_from(kinds.len()).unwrap_or(u32::MAX));
                 }
             }
             Step::PeekKinds(..) => match (outcome.peeked(), outcome.kinds()) {
                 (Some((id, _)), Some(kinds)) if outcome.is_ok() => self.go(Step::Skip(id, kinds)),
-                _ if outcome.status == status::TRY_AGAIN => self.listen(Step::Peek),
+                _ if outcome.status == status::TRY_AGAIN => self.go_slowly(Step::Peek),
                 _ => self.go(Step::Reset),
             },
             Step::Skip(id, _) => {
                 if outcome.is_ok() {
                     self.say(Level::Debug, &format!("Skipped a message that is of no use: number {id}"));
-                    self.listen(Step::Peek);
+                    self.go_slowly(Step::Peek);
                 } else {
                     self.warn(format!(
                         "Message {id} cannot be skipped, so the host is made to forget it: {}",
@@ -300,14 +327,14 @@ impl<A: Agent> Exchange<A> {
             }
             Step::Reset if outcome.is_ok() => self.begin(),
             Step::Reset => self.lose(&outcome.text),
-            Step::Cancel => self.listen(Step::Peek),
+            Step::Cancel => self.go_slowly(Step::Peek),
         }
     }
 
     fn peeked(&mut self, outcome: &Outcome) {
         match outcome.status {
-            status::RESOURCE_BUSY => self.listen(Step::Cancel),
-            _ if outcome.is_interrupted() => self.listen(Step::Cancel),
+            status::RESOURCE_BUSY => self.go_slowly(Step::Cancel),
+            _ if outcome.is_interrupted() => self.go_slowly(Step::Cancel),
             0.. if self.link.is_old => {
                 let message = outcome.value(0).unwrap_or(0);
                 self.heard(outcome.message(message));
@@ -331,18 +358,21 @@ impl<A: Agent> Exchange<A> {
     /// There is no message: waits for one.
     fn nothing(&mut self) {
         self.link.caught_up = true;
-        self.listen(Step::Peek);
+        self.go_slowly(Step::Peek);
     }
 
     /// Skips a message.
     fn skip(&mut self, id: u64, count: u32) {
         let step = if count <= wire::MOST_PARAMETERS { Step::PeekKinds(id, count) } else { Step::Reset };
-        self.listen(step);
+        self.go_slowly(step);
     }
 
     /// Acts on a message, and listens for the next one.
     fn heard(&mut self, message: Message) {
-        self.listen(Step::Peek);
+        match message {
+            Message::Read { .. } | Message::Formats(_) => self.listen(),
+            Message::Quit | Message::Canceled | Message::Other(_) => self.go_slowly(Step::Peek),
+        }
         match message {
             Message::Quit => self.lose("the host ended it"),
             Message::Read { context, formats } => self.content_requested(context, formats),

@@ -516,7 +516,7 @@ fn a_request_whose_owner_hangs_is_answered_before_the_host_gives_up() {
     stage.pass(Duration::from_millis(4400));
     assert_eq!(stage.waiting("DATA_WRITE"), 0);
     stage.pass(Duration::from_millis(200));
-    assert_eq!(stage.said(Level::Warn, "its owner did not deliver it"), 1);
+    assert_eq!(stage.said(Level::Warn, "the owner of the clipboard hangs"), 1);
 
     let late = stage.agent().reads.remove(0).0;
     fails("the owner hangs", &mut stage, 1);
@@ -536,12 +536,8 @@ fn a_request_whose_content_is_not_what_it_should_be_is_answered_with_nothing() {
     let mut stage = Stage::idle_with(Config { largest: crate::config::Size(10), ..Config::default() });
     stage.copied(&["text/plain"]);
     stage.request(9, 1);
-    stage.owner_gives(Ok(b"12345"));
-    assert_eq!(stage.said(Level::Warn, "larger than 10 bytes"), 1);
-    fails("too large when it is converted", &mut stage, 1);
-    stage.copied(&["text/plain"]);
-    stage.request(9, 1);
     stage.owner_gives(Ok(b"12345678901"));
+    assert_eq!(stage.said(Level::Warn, "larger than 10 bytes"), 1);
     fails("too large", &mut stage, 1);
 }
 
@@ -908,8 +904,8 @@ fn what_the_host_cannot_give_is_refused_with_the_reason() {
     let sized = |status, size| vec![(status, size)];
     let cases: [(Vec<(i32, u32)>, &str); 10] = [
         (sized(0, 0), "the host has none"),
-        (sized(41, (1 << 20) + 1), "1048577 bytes are more than the configured 1048576"),
-        (sized(41, u32::MAX), "4294967295 bytes are more than the configured 1048576"),
+        (sized(41, (4 << 20) + 3), "4194307 bytes are more than can become what is allowed"),
+        (sized(41, u32::MAX), "4294967295 bytes are more than can become what is allowed"),
         (sized(-7153, 0), "the host's status is -7153"),
         (sized(-6, 0), "the host's status is -6"),
         (sized(-38, 0), "the host is set not to give it"),
@@ -1401,7 +1397,8 @@ fn no_host_makes_it_spin_and_a_host_that_comes_to_its_senses_is_heard() {
     for (name, answer) in hosts {
         let mut stage = Stage::begun(Config::default());
         let calls = an_hour_with(&mut stage, &answer);
-        assert!(calls < 2000, "{name}: {calls} calls in an hour");
+        // Beside the messages that a host can keep.
+        assert!(calls < 4 * 4096, "{name}: {calls} calls in an hour");
         stage.done();
 
         // Now it behaves, and has something to say.
@@ -1429,7 +1426,7 @@ fn two_machines_that_take_over_each_others_content_get_slower_and_slower() {
     let mut stage = Stage::idle();
     let mut reports = 0;
     // Each report comes back as the host's own, and each offer is taken over in the guest.
-    for _ in 0..2000 {
+    for _ in 0..60_000 {
         let answer = |call: &Call| match call.function {
             f::PEEK_WAIT => Some((0, vec![long(3), word(2)])),
             f::GET => Some((0, vec![word(3), word(1)])),
@@ -1453,7 +1450,7 @@ fn two_machines_that_take_over_each_others_content_get_slower_and_slower() {
         }
     }
     assert!(stage.agent().now.get() > Duration::from_secs(3600), "{reports} reports");
-    assert!(reports < 300, "{reports} reports in an hour");
+    assert!(reports < 5000, "{reports} reports in an hour");
     assert!(stage.said(Level::Warn, "heard more seldom") > 0);
 }
 
@@ -1605,13 +1602,13 @@ fn large_content_is_converted_in_slices_and_does_not_hold_up_what_is_small() {
 }
 
 #[test]
-fn what_takes_too_long_to_convert_is_answered_with_nothing() {
+fn what_takes_long_to_convert_is_delivered_late() {
     let mut stage = Stage::idle();
     stage.copied(&["text/plain"]);
     stage.request(9, 1);
+    stage.done();
     stage.agent().tick = Duration::from_millis(60);
     stage.owner_gives(Ok(&vec![b'x'; 20 << 20]));
-    stage.done();
     while stage.waiting("DATA_WRITE") == 0 {
         let (timer, due) = stage.next_timer().unwrap();
         stage.agent().timers.remove(&timer);
@@ -1619,10 +1616,8 @@ fn what_takes_too_long_to_convert_is_answered_with_nothing() {
         stage.agent().now.set(now);
         stage.exchange.fired(timer);
     }
-    stage.agent().tick = Duration::ZERO;
-    assert_eq!(stage.said(Level::Warn, "it took too long to convert"), 1);
-    stage.pass(Duration::from_secs(1));
-    fails("slow", &mut stage, 1);
+    assert!(stage.agent().now.get() > Duration::from_secs(5));
+    assert_eq!(stage.done(), ["DATA_WRITE(9L, 1, 41943042 bytes)"]);
 }
 
 #[test]
