@@ -93,6 +93,12 @@ impl Bus for Stranger {
     fn dma_range(&self) -> (u32, u32) {
         self.inner.dma_range()
     }
+    fn dma_allocate(&self, pages: usize) -> Option<u32> {
+        self.inner.dma_allocate(pages)
+    }
+    fn dma_free(&self, address: u32) {
+        self.inner.dma_free(address);
+    }
     fn dma_write(&self, address: u32, bytes: &[u8]) -> Result<(), BusFault> {
         self.inner.dma_write(address, bytes)
     }

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::headless::Headless;
-use crate::x11::{X11, X11Windows};
-use crate::{Outputs, Windows};
+use crate::x11::{X11, X11Clipboards, X11Windows};
+use crate::{Clipboards, Outputs, Windows};
 
 /// How many outputs [`choose`] gives a headless desktop.
 const HEADLESS_OUTPUTS: usize = 16;
@@ -51,12 +51,30 @@ impl fmt::Display for Backend {
     }
 }
 
-/// The desktop that was chosen.
-pub struct Chosen {
+/// What of a desktop can be reached.
+#[derive(Clone)]
+pub struct Desktop {
     /// Its outputs.
     pub outputs: Arc<dyn Outputs>,
     /// Its windows.
     pub windows: Arc<dyn Windows>,
+    /// Its clipboard.
+    pub clipboards: Arc<dyn Clipboards>,
+}
+
+impl Desktop {
+    /// A desktop that nobody sees, with so many outputs.
+    #[must_use]
+    pub fn headless(outputs: usize) -> Self {
+        let headless = Arc::new(Headless::new(outputs));
+        Self { outputs: headless.clone(), windows: headless.clone(), clipboards: headless }
+    }
+}
+
+/// The desktop that was chosen.
+pub struct Chosen {
+    /// What of it can be reached.
+    pub desktop: Desktop,
     /// Which kind it is; never [`Backend::Auto`].
     pub backend: Backend,
     /// Why this one, for the log.
@@ -77,14 +95,15 @@ pub fn choose(backend: Backend, display: Option<&str>) -> Chosen {
         }
         (configured, _) => (configured, "configured".to_owned()),
     };
-    let (outputs, windows): (Arc<dyn Outputs>, Arc<dyn Windows>) = match backend {
-        Backend::X11 => (Arc::new(X11::new(display)), Arc::new(X11Windows::new(display))),
-        Backend::Headless | Backend::Auto => {
-            let headless = Arc::new(Headless::new(HEADLESS_OUTPUTS));
-            (Arc::clone(&headless) as _, headless)
-        }
+    let desktop = match backend {
+        Backend::X11 => Desktop {
+            outputs: Arc::new(X11::new(display)),
+            windows: Arc::new(X11Windows::new(display)),
+            clipboards: Arc::new(X11Clipboards::new(display)),
+        },
+        Backend::Headless | Backend::Auto => Desktop::headless(HEADLESS_OUTPUTS),
     };
-    Chosen { outputs, windows, backend, reason }
+    Chosen { desktop, backend, reason }
 }
 
 #[cfg(test)]
@@ -109,8 +128,9 @@ mod tests {
             (Backend::Headless, Some(":7"), "headless"),
         ];
         for (backend, display, described) in cases {
-            let Chosen { outputs, windows, reason, .. } = choose(backend, display);
-            for of in [outputs.describe(), windows.describe()] {
+            let Chosen { desktop, reason, .. } = choose(backend, display);
+            let Desktop { outputs, windows, clipboards } = desktop;
+            for of in [outputs.describe(), windows.describe(), clipboards.describe()] {
                 assert!(of.starts_with(described), "{backend} {display:?}: {of}, {reason}");
             }
         }

@@ -38,13 +38,14 @@ pub fn says(plugin: &str, text: &str) {
     eventually(text, || lines_of(plugin).iter().any(|line| line.contains(text)));
 }
 
-/// The display plugin's component, as `cargo xtask build` makes it.
+/// A plugin's component, as `cargo xtask build` makes it.
 ///
 /// # Panics
 /// When it was not built.
 #[must_use]
-pub fn display_component() -> PathBuf {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/plugins/display.wasm"));
+pub fn plugin_component(name: &str) -> PathBuf {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/plugins"));
+    let path = folder.join(name).with_extension("wasm");
     assert!(path.is_file(), "{} is missing: run `cargo xtask build` first", path.display());
     path
 }

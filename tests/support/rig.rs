@@ -6,15 +6,16 @@ use std::sync::Arc;
 use bellhop_agent::agent::Agent;
 use bellhop_agent::config::Config;
 use bellhop_agent::sandbox::compile::Compiler;
-use bellhop_desktop::{Outputs, headless::Headless};
+use bellhop_desktop::{Desktop, Outputs};
 use driver_core::Driver;
 use driver_core::pci::PciDevice;
 use driver_core::wire::{RequestType, Status};
 use tempfile::TempDir;
+use toml::{Table, Value};
 use vmmdev::carrier::InProcess;
 use vmmdev::{GuestReport, Hint, Host};
 
-use crate::{PATIENCE, bellhop, display_component, log};
+use crate::{PATIENCE, bellhop, log, plugin_component};
 
 /// A plugin of a rig: its name, its component, and the rest of its table in `agent.toml`.
 struct PluginSpec {
@@ -27,7 +28,7 @@ struct PluginSpec {
 pub struct RigBuilder {
     setup: Setup,
     plugins: Vec<PluginSpec>,
-    outputs: Arc<dyn Outputs>,
+    desktop: Desktop,
 }
 
 /// The parts that exist before the agent does.
@@ -71,7 +72,7 @@ impl Setup {
     /// Goes on to choose plugins.
     #[must_use]
     pub fn rig(self) -> RigBuilder {
-        RigBuilder { setup: self, plugins: Vec::new(), outputs: Arc::new(Headless::new(16)) }
+        RigBuilder { setup: self, plugins: Vec::new(), desktop: Desktop::headless(16) }
     }
 }
 
@@ -82,16 +83,25 @@ impl Default for Setup {
 }
 
 impl RigBuilder {
-    /// Adds the display plugin under a name, with its usual grants.
+    /// Adds the display plugin under a name, as the reference `agent.toml` has it.
     #[must_use]
     pub fn display(self, name: &str) -> Self {
-        let grants = r#"
-            events = ["display-change", "restored"]
-            capabilities = ["graphics"]
-            requests = ["display", "guest"]
-            desktop = ["outputs"]"#;
-        let component = display_component();
-        self.component(name, component, &format!("grants = {{ {} }}", grants.trim().replace('\n', ",")))
+        self.reference("display", name, "")
+    }
+
+    /// Adds a plugin of the reference `agent.toml` under a name, with changes to its table, in TOML.
+    ///
+    /// # Panics
+    /// When there is no such plugin, or the changes are no TOML.
+    #[must_use]
+    pub fn reference(self, plugin: &str, name: &str, changes: &str) -> Self {
+        let reference: Table = include_str!("../../agent.toml").parse().expect("agent.toml is TOML");
+        let mut table = reference["plugins"][plugin].as_table().expect("a table").clone();
+        table.remove("component");
+        merge(&mut table, changes.parse().expect("the changes are TOML"));
+        // Tables in tables are written in braces, because this one is not where it will stand.
+        let lines: String = table.iter().map(|(key, value)| format!("{key} = {}\n", inline(value))).collect();
+        self.component(name, plugin_component(plugin), &lines)
     }
 
     /// Adds a plugin by its bytes, with further lines of its table.
@@ -109,10 +119,17 @@ impl RigBuilder {
         self
     }
 
-    /// Replaces the headless desktop.
+    /// Replaces the headless desktop's outputs.
     #[must_use]
     pub fn outputs(mut self, outputs: Arc<dyn Outputs>) -> Self {
-        self.outputs = outputs;
+        self.desktop.outputs = outputs;
+        self
+    }
+
+    /// Replaces the headless desktop.
+    #[must_use]
+    pub fn desktop(mut self, desktop: Desktop) -> Self {
+        self.desktop = desktop;
         self
     }
 
@@ -131,7 +148,7 @@ impl RigBuilder {
             .unwrap_or_else(|error| panic!("The rig's configuration is wrong: {error}"));
         let driver: Arc<dyn Driver> = Arc::new(device.session());
         let agent =
-            Agent::start(&config, driver, self.outputs, Compiler::new(bellhop())).expect("the agent starts");
+            Agent::start(&config, driver, self.desktop, Compiler::new(bellhop())).expect("the agent starts");
         Rig { host, device, agent: Some(agent), _folder: folder }
     }
 }
@@ -192,4 +209,28 @@ impl Drop for Rig {
 /// One cache for all tests of a user, so that a component is compiled once.
 fn common_cache() -> PathBuf {
     std::env::temp_dir().join(format!("bellhop-tests-{}", nix::unistd::geteuid()))
+}
+
+/// Lays changes over a table: tables are merged, all else is replaced.
+fn merge(table: &mut Table, changes: Table) {
+    for (key, value) in changes {
+        match (table.get_mut(&key), value) {
+            (Some(Value::Table(inner)), Value::Table(changes)) => merge(inner, changes),
+            (_, value) => {
+                table.insert(key, value);
+            }
+        }
+    }
+}
+
+/// A value as it is written within a line.
+fn inline(value: &Value) -> String {
+    match value {
+        Value::Table(table) => {
+            let pairs: Vec<_> =
+                table.iter().map(|(key, value)| format!("{key} = {}", inline(value))).collect();
+            format!("{{ {} }}", pairs.join(", "))
+        }
+        other => other.to_string(),
+    }
 }

@@ -1,5 +1,7 @@
 //! The guest's memory as the device reaches it.
 
+use std::sync::{Arc, Mutex};
+
 /// An address that is not memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("No guest memory at {address:#x}, {len} bytes")]
@@ -24,3 +26,7 @@ pub trait GuestMemory {
     /// When any of the range is not memory; then some may have been written.
     fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), MemoryFault>;
 }
+
+/// Guest memory that a carrier shares with its [`Host`](crate::Host), which writes to it outside of a
+/// request when a service completes a call later. It is locked after the device, never before.
+pub type SharedMemory = Arc<Mutex<dyn GuestMemory + Send>>;

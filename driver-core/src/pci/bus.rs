@@ -9,6 +9,9 @@ pub enum Interrupt {
     Raised,
     /// The time-out passed first.
     TimedOut,
+    /// The machine was reset since the last look: the device has forgotten its guest and whatever that
+    /// had under way. What comes next is for a driver that probes it anew.
+    Reset,
     /// The bus was closed: there will be no more interrupts.
     Closed,
 }
@@ -50,19 +53,27 @@ pub trait Bus: Send + Sync {
     /// Ends every [`wait_interrupt`](Bus::wait_interrupt), now and later, with [`Interrupt::Closed`].
     fn close(&self);
 
-    /// The physical address of the memory that the device can reach, and its length in bytes. Page
-    /// aligned, below 4 GiB, and the driver's alone.
+    /// The physical address of the memory that the device can always reach, and its length in bytes.
+    /// Page aligned, below 4 GiB, and the driver's alone.
     fn dma_range(&self) -> (u32, u32);
+
+    /// More memory that the device can reach: so many [pages](super::PAGE) of zeros, one after the other
+    /// and page aligned, whose physical address is returned. `None` when there is no more to be had.
+    fn dma_allocate(&self, pages: usize) -> Option<u32>;
+
+    /// Gives back what [`dma_allocate`](Bus::dma_allocate) returned, whole. Whoever the device was told
+    /// of it finds no memory there any more.
+    fn dma_free(&self, address: u32);
 
     /// Copies bytes into DMA memory at a physical address.
     ///
     /// # Errors
-    /// When the range is outside [`dma_range`](Bus::dma_range).
+    /// When any of it is neither in [`dma_range`](Bus::dma_range) nor allocated.
     fn dma_write(&self, address: u32, bytes: &[u8]) -> Result<(), BusFault>;
 
     /// Copies bytes out of DMA memory at a physical address.
     ///
     /// # Errors
-    /// When the range is outside [`dma_range`](Bus::dma_range).
+    /// When any of it is neither in [`dma_range`](Bus::dma_range) nor allocated.
     fn dma_read(&self, address: u32, bytes: &mut [u8]) -> Result<(), BusFault>;
 }

@@ -1,7 +1,5 @@
 //! The bytes of HGCM, the calls from the guest to services of the host.
 
-use std::fmt;
-
 use zerocopy::little_endian::{I32, U16, U32, U64};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 

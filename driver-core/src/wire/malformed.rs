@@ -47,4 +47,10 @@ pub enum Malformed {
         /// The part of the packet.
         what: &'static str,
     },
+    /// A text is not the decimal number that it should be.
+    #[error("{what} is not a decimal number of at most 64 bits")]
+    NotNumber {
+        /// The part of the packet.
+        what: &'static str,
+    },
 }

@@ -1,7 +1,5 @@
 //! The numbers and bits that stand in request bodies.
 
-use std::fmt;
-
 /// Declares a number whose known values have names. Unknown values are carried all the same.
 macro_rules! numbers {
     (
@@ -34,8 +32,8 @@ macro_rules! numbers {
             }
         }
 
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 match self.name() {
                     Some(name) => f.write_str(name),
                     None => write!(f, "{}", self.0),

@@ -15,7 +15,9 @@ pub mod layout;
 use bellhop_plugin::display::{self, Change};
 use bellhop_plugin::guest::{self, Facility, Status};
 use bellhop_plugin::outputs::{self, Output};
-use bellhop_plugin::{Capabilities, Error, Events, Plugin, Subscription, debug, error, info, plugin, warn};
+use bellhop_plugin::{
+    Capabilities, Error, Events, HostEvents, Plugin, Subscription, debug, error, info, plugin, warn,
+};
 
 use config::Config;
 use layout::{Layout, Wanted};
@@ -35,8 +37,9 @@ pub struct Display {
     owed: bool,
 }
 
-// This line makes the component's exports out of the implementation below.
-plugin!(Display);
+// This line makes the component's exports out of the implementations below: each trait that it names is
+// one kind of news.
+plugin!(Display: HostEvents);
 
 impl Plugin for Display {
     // The table `config` of this plugin in `agent.toml`, already read and typed. An unknown field or
@@ -67,7 +70,9 @@ impl Plugin for Display {
         };
         Ok((plugin, subscription))
     }
+}
 
+impl HostEvents for Display {
     fn on_host_events(&mut self, events: Events) -> Result<(), String> {
         // The desktop comes first: if it is gone, `?` ends the call here, the agent logs why, and
         // the wish stays unread at the host.

@@ -58,6 +58,22 @@ pub(crate) mod types {
     pub use super::Error;
     pub type Events = u32;
     pub type Capabilities = u32;
+    /// Names something that a plugin began: a call, a timer, a read. Never the same twice.
+    pub type Token = u64;
+    pub type Buffer = u64;
+
+    /// A rectangle, in pixels.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub struct Rectangle {
+        /// The left edge.
+        pub x: i32,
+        /// The upper edge.
+        pub y: i32,
+        /// Its width.
+        pub width: u32,
+        /// Its height.
+        pub height: u32,
+    }
 }
 
 #[cfg(test)]

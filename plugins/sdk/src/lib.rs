@@ -1,11 +1,11 @@
 //! Write a Bellhop plugin in Rust.
 //!
 //! A plugin is a WebAssembly component that the agent starts once and then calls with news; between
-//! calls it does not run. This crate turns the contract (`wit/bellhop.wit`) into two things to write,
-//! a type that implements [`Plugin`] and a line that exports it:
+//! calls it does not run. This crate turns the contract (`wit/bellhop.wit`) into what is to be written, a
+//! type that implements [`Plugin`] and a trait for each kind of news, and a line that exports them:
 //!
 //! ```
-//! use bellhop_plugin::{Capabilities, Events, NoConfig, Plugin, Subscription, guest, info};
+//! use bellhop_plugin::{Capabilities, Events, HostEvents, NoConfig, Plugin, Subscription, guest, info};
 //!
 //! struct Greeter {
 //!     restores: u32,
@@ -23,7 +23,9 @@
 //!         };
 //!         Ok((Greeter { restores: 0 }, subscription))
 //!     }
+//! }
 //!
+//! impl HostEvents for Greeter {
 //!     fn on_host_events(&mut self, _: Events) -> Result<(), String> {
 //!         self.restores += 1;
 //!         info!("Back from a saved state for the {}. time", self.restores);
@@ -31,7 +33,7 @@
 //!     }
 //! }
 //!
-//! bellhop_plugin::plugin!(Greeter);
+//! bellhop_plugin::plugin!(Greeter: HostEvents);
 //! # fn main() {}
 //! ```
 //!
@@ -44,89 +46,30 @@
 
 #![deny(missing_docs)]
 
+mod buffers;
+pub mod clipboard;
 mod config;
 mod error;
 pub mod guest;
+mod handlers;
+pub mod hgcm;
 pub mod log;
+pub mod properties;
 mod sets;
+pub mod timers;
 
 #[doc(hidden)]
 pub mod bindings;
 #[doc(hidden)]
 pub mod export;
 
-pub use bindings::bellhop::guest::{clock, display, outputs};
+pub use bindings::bellhop::guest::{clock, display, outputs, seamless, windows};
+pub use buffers::{Buffer, LARGEST_READ};
 pub use config::NoConfig;
 pub use error::Error;
+pub use error::types::{Rectangle, Token};
+pub use handlers::{
+    ClipboardEvents, HgcmCompletions, HostEvents, Plugin, PropertyEvents, Subscription, TimerEvents,
+    WindowEvents,
+};
 pub use sets::{Capabilities, Events};
-
-/// A plugin: one value that lives from its start to its end, and is called with news.
-///
-/// Handlers must not wait for anything; they ask and act through calls that answer at once, and
-/// return. A plugin that panics or overruns its budget is started anew, without its memory.
-pub trait Plugin: Sized + 'static {
-    /// Its configuration, as it stands in `agent.toml`. [`NoConfig`] for none.
-    type Config: serde::de::DeserializeOwned;
-
-    /// Called once, before anything else.
-    ///
-    /// # Errors
-    /// An error ends the plugin; its text is shown to the administrator. So does a subscription that
-    /// exceeds the grants.
-    fn start(config: Self::Config) -> Result<(Self, Subscription), String>;
-
-    /// Called with the events that the host raised since the last call: at least one, and only those
-    /// subscribed to.
-    ///
-    /// # Errors
-    /// An error is logged, and the plugin goes on.
-    fn on_host_events(&mut self, events: Events) -> Result<(), String>;
-}
-
-/// What a plugin wants to hear of, and to announce; every bit must have been granted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Subscription {
-    /// The events to be called for.
-    pub events: Events,
-    /// The guest capabilities to announce while the plugin runs.
-    pub capabilities: Capabilities,
-}
-
-/// Exports a [`Plugin`] from this component.
-#[macro_export]
-macro_rules! plugin {
-    ($plugin:ty) => {
-        // Only a component can have exports of these names; elsewhere a linker chokes on them.
-        #[cfg(target_arch = "wasm32")]
-        const _: () = {
-            use $crate::bindings::{
-                self,
-                exports::bellhop::guest::{host_events, lifecycle},
-            };
-            use $crate::export::Slot;
-
-            // A component has one thread, so this is the one instance.
-            ::std::thread_local! {
-                static SLOT: Slot<$plugin> = const { Slot::empty() };
-            }
-
-            struct Component;
-
-            impl lifecycle::Guest for Component {
-                fn init(
-                    config: ::std::string::String,
-                ) -> ::std::result::Result<lifecycle::Subscription, ::std::string::String> {
-                    SLOT.with(|slot| slot.start(&config))
-                }
-            }
-
-            impl host_events::Guest for Component {
-                fn on_host_events(events: u32) -> ::std::result::Result<(), ::std::string::String> {
-                    SLOT.with(|slot| slot.on_host_events(events))
-                }
-            }
-
-    bindings::export!(Component with_types_in bindings);
-        };
-    };
-}
