@@ -17,7 +17,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use support::{PATIENCE, Rig, Setup, eventually, says};
-use vmmdev::{Fault, HgcmFault, Host, Times, content};
+use vmmdev::{Fault, HgcmFault, HgcmService, Host, Times, content};
 use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _, CreateWindowAux, WindowClass};
 use x11rb::wrapper::ConnectionExt as _;
@@ -303,7 +303,7 @@ fn all_formats_are_announced() -> Result<(), Failed> {
     let file = picture(4, 4)?;
     // Whatever is fetched first fails, so that a paste which fails was the first to fetch anything.
     let failing = HgcmFault::Answer(Status::GENERAL_FAILURE);
-    let fault = Fault::Hgcm { function: Some(Function::DATA_READ.0), fault: failing };
+    let fault = Fault::Hgcm { function: Some((HgcmService::Clipboard, Function::DATA_READ.0)), fault: failing };
     scene.host().inject(RequestType::HGCM_CALL_64, fault, Times::Next(1));
 
     scene.host().clipboard_put([
@@ -372,7 +372,7 @@ fn an_owner_that_is_killed() -> Result<(), Failed> {
 
 fn a_host_that_fails() -> Result<(), Failed> {
     let scene = Scene::new("clip-host-fails", "")?;
-    let fault = |fault| Fault::Hgcm { function: Some(Function::DATA_READ.0), fault };
+    let fault = |fault| Fault::Hgcm { function: Some((HgcmService::Clipboard, Function::DATA_READ.0)), fault };
     let failing = fault(HgcmFault::Answer(Status::GENERAL_FAILURE));
     scene.put_text("never seen")?;
     eventually("it is offered", || scene.targets().is_ok_and(|targets| targets.contains("UTF8_STRING")));
@@ -392,7 +392,7 @@ fn a_host_that_asks_to_try_again() -> Result<(), Failed> {
     scene.put_text("at last")?;
     eventually("it is offered", || scene.targets().is_ok_and(|targets| targets.contains("UTF8_STRING")));
     let again = HgcmFault::Answer(Status::TRY_AGAIN);
-    let fault = Fault::Hgcm { function: Some(Function::DATA_READ.0), fault: again };
+    let fault = Fault::Hgcm { function: Some((HgcmService::Clipboard, Function::DATA_READ.0)), fault: again };
     scene.host().inject(RequestType::HGCM_CALL_64, fault, Times::Next(2));
 
     assert_eq!(scene.paste("UTF8_STRING")?.stdout, b"at last");

@@ -75,8 +75,9 @@ pub(super) trait Client: Send + 'static {
     fn lost(&mut self, why: &Error);
 }
 
-/// A running loop. It ends, and its client with it, before a drop of this returns; a drop by the loop's
-/// own thread, in a call that its client makes, does not wait for that.
+/// A running loop. It ends, and its client with it, before a drop of this returns, which takes no longer
+/// than the client's call that is under way, whose waits for the server end; only a connection that is
+/// being made by TCP is waited for. A drop by the loop's own thread, in such a call, waits for nothing.
 #[derive(Debug)]
 pub(super) struct EventLoop<O> {
     shared: Arc<Shared<O>>,
