@@ -303,7 +303,8 @@ fn all_formats_are_announced() -> Result<(), Failed> {
     let file = picture(4, 4)?;
     // Whatever is fetched first fails, so that a paste which fails was the first to fetch anything.
     let failing = HgcmFault::Answer(Status::GENERAL_FAILURE);
-    let fault = Fault::Hgcm { function: Some((HgcmService::Clipboard, Function::DATA_READ.0)), fault: failing };
+    let fault =
+        Fault::Hgcm { function: Some((HgcmService::Clipboard, Function::DATA_READ.0)), fault: failing };
     scene.host().inject(RequestType::HGCM_CALL_64, fault, Times::Next(1));
 
     scene.host().clipboard_put([
@@ -372,7 +373,8 @@ fn an_owner_that_is_killed() -> Result<(), Failed> {
 
 fn a_host_that_fails() -> Result<(), Failed> {
     let scene = Scene::new("clip-host-fails", "")?;
-    let fault = |fault| Fault::Hgcm { function: Some((HgcmService::Clipboard, Function::DATA_READ.0)), fault };
+    let fault =
+        |fault| Fault::Hgcm { function: Some((HgcmService::Clipboard, Function::DATA_READ.0)), fault };
     let failing = fault(HgcmFault::Answer(Status::GENERAL_FAILURE));
     scene.put_text("never seen")?;
     eventually("it is offered", || scene.targets().is_ok_and(|targets| targets.contains("UTF8_STRING")));

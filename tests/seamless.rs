@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bellhop_desktop::Desktop;
 use bellhop_desktop::x11::X11Windows;
-use bellhop_xserver::{Geometry, Missing, Program, Running, XServer, windows_by_xwininfo};
+use bellhop_xserver::{Geometry, Missing, Program, Running, XServer, openbox, windows_by_xwininfo};
 use driver_core::wire::{Capabilities, Facility, FacilityStatus, RequestType};
 use libtest_mimic::{Arguments, Failed, Trial};
 use support::{PATIENCE, Rig, Setup, eventually};
@@ -27,8 +27,14 @@ const TESTS: [(&str, Test); 9] = [
     ("a_stopped_agent_withdraws_the_capability", a_stopped_agent_withdraws_the_capability),
 ];
 
-const NEEDED: [Program; 5] =
-    [Program::XTERM, Program::OPENBOX, Program::XDOTOOL, Program::XWININFO, Program::of("Xvfb", "xvfb")];
+const NEEDED: [Program; 6] = [
+    Program::XTERM,
+    Program::OPENBOX,
+    Program::XDOTOOL,
+    Program::XWININFO,
+    Program::XPROP,
+    Program::of("Xvfb", "xvfb"),
+];
 
 /// The screen, in pixels.
 const SCREEN: (u32, u32) = (1024, 768);
@@ -56,7 +62,7 @@ struct Scene {
 impl Scene {
     fn new(name: &str, changes: &str) -> Result<Self, Failed> {
         let server = XServer::virtual_framebuffer(SCREEN.0, SCREEN.1)?;
-        let mut clients = vec![Program::OPENBOX.start(server.display(), &[])?];
+        let mut clients = vec![openbox(server.display(), &[])?];
         clients.push(Program::XTERM.start(server.display(), &["-geometry", "40x10+100+120"])?);
         let terminal = Program::XDOTOOL
             .run(server.display(), &["search", "--sync", "--onlyvisible", "--class", "xterm"])?
@@ -240,6 +246,7 @@ fn an_x_server_that_comes_back_is_watched_again() -> Result<(), Failed> {
 
     scene.server.kill();
     scene.server.restart()?;
+    let _manager = openbox(scene.server.display(), &[])?;
     let _terminal = Program::XTERM.start(scene.server.display(), &["-geometry", "30x8+10+20"])?;
     let terminal = scene.xdotool(&["search", "--sync", "--onlyvisible", "--class", "xterm"])?;
 

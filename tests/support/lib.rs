@@ -35,7 +35,12 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 /// # Panics
 /// When it has none within [`PATIENCE`].
 pub fn says(plugin: &str, text: &str) {
-    eventually(text, || lines_of(plugin).iter().any(|line| line.contains(text)));
+    let said = || lines_of(plugin).iter().any(|line| line.contains(text));
+    let end = Instant::now() + PATIENCE;
+    while !said() {
+        assert!(Instant::now() < end, "Not within {PATIENCE:?}: {text}\nIt says: {:#?}", lines_of(plugin));
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// A plugin's component, as `cargo xtask build` makes it.

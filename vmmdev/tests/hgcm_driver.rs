@@ -375,7 +375,9 @@ fn a_machine_that_is_reset_ends_its_calls_and_a_new_driver_starts_over() {
 fn a_host_that_answers_never_late_or_too_much_harms_nobody() {
     let machine = Machine::new();
     let (session, client) = machine.connected();
-    let inject = |fault| machine.host.inject(RequestType::HGCM_CALL_64, Fault::Hgcm(fault), Times::Next(1));
+    let inject = |fault| {
+        machine.host.inject(RequestType::HGCM_CALL_64, Fault::Hgcm { function: None, fault }, Times::Next(1))
+    };
     let get = || [text("/a"), room(64), HgcmParameter::U64(0), HgcmParameter::U32(0)];
     machine.host.set_property("/a", "1", "").expect("a property");
 

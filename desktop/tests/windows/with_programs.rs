@@ -1,7 +1,6 @@
 //! What a window manager and its clients do.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bellhop_desktop::windows::Kind;
 use bellhop_desktop::{Area, View, Window, Windows};
@@ -238,18 +237,8 @@ fn xterm(server: &XServer, title: &str) -> Result<(Running, u32), Failed> {
     Ok((running, client_named(server, title)?))
 }
 
-/// A window manager that manages: what is mapped while it starts may be overlooked for ever.
 fn openbox(server: &XServer, arguments: &[&str]) -> Result<Running, Failed> {
-    static STARTED: AtomicU64 = AtomicU64::new(0);
-    let mark = format!("STARTED_{}", STARTED.fetch_add(1, Ordering::SeqCst));
-    let startup = format!("xprop -root -f {mark} 8s -set {mark} yes");
-    let arguments = [&["--sm-disable", "--startup", &startup], arguments].concat();
-    let running = Program::OPENBOX.start(server.display(), &arguments)?;
-    eventually("a window manager", || {
-        let read = Program::XPROP.run(server.display(), &["-root", &mark])?;
-        Ok(read.contains("yes").then_some(()))
-    })?;
-    Ok(running)
+    Ok(bellhop_xserver::openbox(server.display(), arguments)?)
 }
 
 /// The visible window of a client with this title.
