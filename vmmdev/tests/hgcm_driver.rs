@@ -392,9 +392,10 @@ fn disconnecting_ends_the_calls_of_the_client() {
 }
 
 #[test]
-fn a_machine_that_is_reset_ends_its_calls_and_a_new_driver_starts_over() {
+fn a_machine_that_is_reset_ends_its_calls_and_goes_on_with_its_driver() {
     let machine = Machine::new();
     let (session, client) = machine.connected();
+    session.change_filter(Events::VRDP, Events::empty()).expect("a filter");
     let waiters =
         ["/a", "/b", "/c"].map(|name| wait_for_change(&session, client, name, None, &Canceller::new()));
     machine.until_waiting(3);
@@ -405,18 +406,29 @@ fn a_machine_that_is_reset_ends_its_calls_and_a_new_driver_starts_over() {
         assert_eq!(status(waiter.join().expect("no panic").0), Status::INVALID_STATE);
     }
     assert!(machine.nothing_is_lent());
-    let woken = session.wait(Events::all(), Some(PATIENCE)).expect_err("its guest is gone");
-    assert_eq!(woken.status, Status::INVALID_STATE);
-    assert_eq!(status(call(&session, client, Function::GET, &mut [])), Status::INVALID_STATE);
-
-    let again = PciDevice::probe(machine.bus.clone()).expect("it is in order");
-    let session = again.session();
+    // The driver introduces itself again, and says what it wants.
+    machine.host.wait_guest(PATIENCE, |guest| guest.filter.contains(Events::VRDP)).expect("it is back");
+    machine.host.raise_events(Events::VRDP);
+    assert_eq!(session.wait(Events::VRDP, Some(PATIENCE)), Ok(Wake::Events(Events::VRDP)));
+    let gone = status(call(&session, client, Function::GET, &mut []));
+    assert_eq!(gone, Status::HGCM_INVALID_CLIENT_ID);
     let client = session.hgcm_connect(SERVICE).expect("a service that is there");
     let mut set = [text("/a"), text("1")];
     assert_eq!(call(&session, client, Function::SET, &mut set), Ok(Status::SUCCESS));
-    session.change_filter(Events::VRDP, Events::empty()).expect("a filter");
-    machine.host.raise_events(Events::VRDP);
-    assert_eq!(session.wait(Events::VRDP, Some(PATIENCE)), Ok(Wake::Events(Events::VRDP)));
+}
+
+#[test]
+fn a_bus_that_closes_ends_its_calls_and_takes_no_more() {
+    let machine = Machine::new();
+    let (session, client) = machine.connected();
+    let waiter = wait_for_change(&session, client, "/a", None, &Canceller::new());
+    machine.until_waiting(1);
+
+    machine.bus.close();
+
+    assert_eq!(status(waiter.join().expect("no panic").0), Status::INVALID_STATE);
+    assert_eq!(status(call(&session, client, Function::GET, &mut [])), Status::INVALID_STATE);
+    assert!(machine.nothing_is_lent());
 }
 
 #[test]
