@@ -113,4 +113,16 @@ mod tests {
             assert!(Pages::new(count).is_err(), "{count}");
         }
     }
+
+    #[test]
+    fn advice_changes_no_byte_wherever_a_buffer_begins() {
+        let mut buffer: Vec<u8> = (0..2 * HUGE).map(|index| index as u8).collect();
+        let before = buffer.clone();
+
+        for first in [0, 1, PAGE - 1, HUGE, 2 * HUGE - 1] {
+            prefer_huge_pages(&mut buffer[first..]);
+        }
+
+        assert!(buffer == before);
+    }
 }
