@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use driver_core::pci::{Bus, PciDevice, PciSession};
 use driver_core::wire::guest_property::{Function, SERVICE, parse_change, parse_list, parse_value};
+use driver_core::wire::shared_clipboard::{
+    self, FEATURES_UNANSWERED, Formats, Function as Clipboard, Message,
+};
 use driver_core::wire::{Events, RequestType, Status};
 use driver_core::{Canceller, Driver, Error, HgcmClient, HgcmParameter, Wake};
 use vmmdev::carrier::InProcess;
@@ -170,28 +173,73 @@ fn a_session_s_clients_are_its_own_and_go_with_it() {
 fn sixty_four_mebibytes_go_both_ways_and_their_memory_is_given_back() {
     let machine = Machine::new();
     let (session, client) = machine.connected();
-    let mut pattern = vec![7; 64 * MIB];
-    for (page, bytes) in (1u32..).zip(pattern.chunks_exact_mut(4096)) {
-        bytes[..4].copy_from_slice(&page.to_le_bytes());
-    }
+    let content = numbered(64 * MIB);
+    let mut parameters = [HgcmParameter::InOut(content.clone())];
     let before = resident();
 
     // Nobody serves this function, so the bytes come back as the host found them.
-    let mut parameters = [HgcmParameter::InOut(pattern)];
     assert_eq!(call(&session, client, Function(99), &mut parameters), Ok(Status::NOT_IMPLEMENTED));
 
     let [HgcmParameter::InOut(back)] = parameters else { panic!("it changed") };
-    assert_eq!(back.len(), 64 * MIB);
-    for (page, bytes) in (1u32..).zip(back.chunks_exact(4096)) {
-        assert_eq!((&bytes[..4], bytes[4095]), (&page.to_le_bytes()[..], 7));
-    }
+    assert!(back == content, "{} bytes came back changed", back.len());
     assert!(machine.nothing_is_lent());
-    // Other tests take memory meanwhile, but not as much, and not for long.
+    // Other tests take memory meanwhile, but not for long.
     let deadline = Instant::now() + PATIENCE;
     while resident() > before + 16 * MIB {
         assert!(Instant::now() < deadline, "{before} bytes before, {} now", resident());
         thread::sleep(Duration::from_millis(10));
     }
+}
+
+#[test]
+fn a_clipboard_of_sixty_four_mebibytes_goes_to_the_guest_and_back() {
+    let machine = Machine::new();
+    let session = machine.device.session();
+    let client = session.hgcm_connect(shared_clipboard::SERVICE).expect("a service that is there");
+    let call = |function: shared_clipboard::Function, parameters: &mut [HgcmParameter]| {
+        session.hgcm_call(client, function.0, parameters, Some(PATIENCE), &Canceller::new())
+    };
+    let mut features = [HgcmParameter::U64(1), HgcmParameter::U64(FEATURES_UNANSWERED)];
+    assert_eq!(call(Clipboard::REPORT_FEATURES, &mut features), Ok(Status::SUCCESS));
+    let text = Formats::TEXT;
+    let content = numbered(64 * MIB);
+
+    machine.host.clipboard_put([(text, content.clone())]).expect("it may");
+    let mut read = [HgcmParameter::U32(text.bits()), room(64 * MIB + 1), HgcmParameter::U32(0)];
+    assert_eq!(call(Clipboard::DATA_READ, &mut read), Ok(Status::SUCCESS));
+    let [_, HgcmParameter::Out { mut data, .. }, HgcmParameter::U32(size)] = read else {
+        panic!("it changed")
+    };
+    data.truncate(size as usize);
+    assert!(data == content, "{} bytes of another content", data.len());
+
+    // What was announced for the guest to paste is still the first message.
+    let mut formats = [Message::FORMATS_REPORT.0, 0].map(HgcmParameter::U32);
+    assert_eq!(call(Clipboard::MESSAGE_GET, &mut formats), Ok(Status::SUCCESS));
+    let host = machine.host.clone();
+    let paste = thread::spawn(move || host.clipboard_get(text, PATIENCE));
+    let mut peek = [HgcmParameter::U64(0), HgcmParameter::U32(0)];
+    assert_eq!(call(Clipboard::MESSAGE_PEEK_WAIT, &mut peek), Ok(Status::SUCCESS));
+    assert_eq!(peek[0], HgcmParameter::U64(Message::READ_DATA_WITH_CONTEXT.0.into()));
+    let mut wanted = [peek[0].clone(), HgcmParameter::U32(0)];
+    assert_eq!(call(Clipboard::MESSAGE_GET, &mut wanted), Ok(Status::SUCCESS));
+    let [context, format] = wanted;
+    assert_eq!(format, HgcmParameter::U32(text.bits()));
+    let mut write = [context, format, HgcmParameter::In(data)];
+    assert_eq!(call(Clipboard::DATA_WRITE, &mut write), Ok(Status::SUCCESS));
+
+    let pasted = paste.join().expect("no panic").expect("the guest answered");
+    assert!(pasted == content, "{} bytes of another content", pasted.len());
+    assert!(machine.nothing_is_lent());
+}
+
+/// So many bytes, in which each page is another one.
+fn numbered(length: usize) -> Vec<u8> {
+    let mut bytes = vec![7; length];
+    for (page, bytes) in (1_u32..).zip(bytes.chunks_exact_mut(4096)) {
+        bytes[..4].copy_from_slice(&page.to_le_bytes());
+    }
+    bytes
 }
 
 /// The resident memory of this process in bytes.
@@ -344,9 +392,10 @@ fn disconnecting_ends_the_calls_of_the_client() {
 }
 
 #[test]
-fn a_machine_that_is_reset_ends_its_calls_and_a_new_driver_starts_over() {
+fn a_machine_that_is_reset_ends_its_calls_and_goes_on_with_its_driver() {
     let machine = Machine::new();
     let (session, client) = machine.connected();
+    session.change_filter(Events::VRDP, Events::empty()).expect("a filter");
     let waiters =
         ["/a", "/b", "/c"].map(|name| wait_for_change(&session, client, name, None, &Canceller::new()));
     machine.until_waiting(3);
@@ -357,18 +406,29 @@ fn a_machine_that_is_reset_ends_its_calls_and_a_new_driver_starts_over() {
         assert_eq!(status(waiter.join().expect("no panic").0), Status::INVALID_STATE);
     }
     assert!(machine.nothing_is_lent());
-    let woken = session.wait(Events::all(), Some(PATIENCE)).expect_err("its guest is gone");
-    assert_eq!(woken.status, Status::INVALID_STATE);
-    assert_eq!(status(call(&session, client, Function::GET, &mut [])), Status::INVALID_STATE);
-
-    let again = PciDevice::probe(machine.bus.clone()).expect("it is in order");
-    let session = again.session();
+    // The driver introduces itself again, and says what it wants.
+    machine.host.wait_guest(PATIENCE, |guest| guest.filter.contains(Events::VRDP)).expect("it is back");
+    machine.host.raise_events(Events::VRDP);
+    assert_eq!(session.wait(Events::VRDP, Some(PATIENCE)), Ok(Wake::Events(Events::VRDP)));
+    let gone = status(call(&session, client, Function::GET, &mut []));
+    assert_eq!(gone, Status::HGCM_INVALID_CLIENT_ID);
     let client = session.hgcm_connect(SERVICE).expect("a service that is there");
     let mut set = [text("/a"), text("1")];
     assert_eq!(call(&session, client, Function::SET, &mut set), Ok(Status::SUCCESS));
-    session.change_filter(Events::VRDP, Events::empty()).expect("a filter");
-    machine.host.raise_events(Events::VRDP);
-    assert_eq!(session.wait(Events::VRDP, Some(PATIENCE)), Ok(Wake::Events(Events::VRDP)));
+}
+
+#[test]
+fn a_bus_that_closes_ends_its_calls_and_takes_no_more() {
+    let machine = Machine::new();
+    let (session, client) = machine.connected();
+    let waiter = wait_for_change(&session, client, "/a", None, &Canceller::new());
+    machine.until_waiting(1);
+
+    machine.bus.close();
+
+    assert_eq!(status(waiter.join().expect("no panic").0), Status::INVALID_STATE);
+    assert_eq!(status(call(&session, client, Function::GET, &mut [])), Status::INVALID_STATE);
+    assert!(machine.nothing_is_lent());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Where in guest memory a parameter is: read from a request before the call, written to after it.
 
+use driver_core::pci::prefer_huge_pages;
 use driver_core::wire::{HgcmCall, HgcmPageListInfo, HgcmParameterType as Kind, Status};
 use zerocopy::FromBytes;
 
@@ -160,6 +161,7 @@ impl Reader<'_> {
         let mut sent = Vec::new();
         if to_host {
             sent = vec![0; size as usize];
+            prefer_huge_pages(&mut sent);
             let mut rest = sent.as_mut_slice();
             for run in &runs {
                 let (piece, behind) = rest.split_at_mut(rest.len().min(run.len as usize));

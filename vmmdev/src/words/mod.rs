@@ -172,6 +172,8 @@ mod tests {
         let held = serde_json::json!({ "text": 18, "html": 9 });
         assert_eq!(json("state")["clipboard"]["host"], held);
         assert_eq!(json("clipboard formats"), serde_json::json!({ "formats": null }));
+        json("clipboard put");
+        assert_eq!(json("state")["clipboard"]["host"], serde_json::json!({}));
         json("clipboard mode off");
         assert_eq!(json("state")["clipboard"]["mode"], "off");
         json("clipboard mode both");
@@ -197,7 +199,10 @@ mod tests {
                 format!("clipboard put text {text} text {text}"),
                 "Formats of the clipboard are put one by one, found text".into(),
             ),
-            ("clipboard put gif x".into(), "No format is called \"gif\". Usage: clipboard put FORMAT".into()),
+            (
+                "clipboard put gif x".into(),
+                "No format is called \"gif\". Usage: clipboard put [FORMAT".into(),
+            ),
             ("clipboard put text".into(), "a file is wanted. Usage: clipboard put".into()),
             ("clipboard get text".into(), "Guest has nothing in the clipboard as text: VERR_SHCLPB".into()),
             ("clipboard mode maybe".into(), "No mode is called \"maybe\". Usage: clipboard".into()),

@@ -30,10 +30,10 @@ pub const WORDS: &[Word] = &[
     },
     Word {
         name: "clipboard",
-        arguments: "put FORMAT FILE [FORMAT FILE ...] | get FORMAT [FILE] [--timeout TIME] | formats | \
+        arguments: "put [FORMAT FILE ...] | get FORMAT [FILE] [--timeout TIME] | formats | \
                     mode off|host-to-guest|guest-to-host|both",
-        help: "copy files for the guest to paste, or paste what it copied, as text, html, png or bmp; \
-               this process reads and writes the files",
+        help: "copy files for the guest to paste, or nothing at all, or paste what it copied, as text, html, \
+               png or bmp; the host's process reads and writes the files",
         run: clipboard,
     },
     Word {
@@ -64,7 +64,12 @@ pub const WORDS: &[Word] = &[
         run: vanish,
     },
     Word { name: "heal", arguments: "", help: "take back all that was injected", run: heal },
-    Word { name: "state", arguments: "", help: "show what the guest reported", run: state },
+    Word {
+        name: "state",
+        arguments: "",
+        help: "show what the guest reported, and its clipboard",
+        run: state,
+    },
     Word {
         name: "journal",
         arguments: "[--since NUMBER]",

@@ -148,7 +148,13 @@ impl Hgcm {
         self.exchanges.completed();
     }
 
-    /// Ends all that is under way: the device is gone.
+    /// Ends all that is under way, and forgets every client: the host has.
+    pub(super) fn reset(&self) {
+        self.sessions().values_mut().for_each(|clients| clients.connected.clear());
+        self.exchanges.forgotten();
+    }
+
+    /// Ends all that is under way, and all to come: the device is gone.
     pub(super) fn close(&self) {
         self.exchanges.close();
     }

@@ -458,6 +458,22 @@ fn a_device_that_goes_ends_the_calls_that_are_under_way_and_those_to_come() {
 }
 
 #[test]
+fn a_host_that_forgets_ends_the_calls_that_are_under_way_and_the_connections() {
+    let (host, hgcm) = connected();
+    let cancel = Canceller::new();
+    let caller = call_elsewhere(&hgcm, 3, &cancel);
+    host.until_requests(1);
+
+    hgcm.reset();
+
+    assert_eq!(caller.join().expect("no panic").expect_err("forgotten").status, Status::INVALID_STATE);
+    assert_eq!(host.allocated(), 0);
+    assert_eq!(call(&hgcm, &mut []).expect_err("forgotten").status, Status::HGCM_INVALID_CLIENT_ID);
+    assert_eq!(host.requests(), [63]);
+    hgcm.connect(SESSION, "VBoxGuestPropSvc").expect("the device is there");
+}
+
+#[test]
 fn limits_are_checked_before_anything_is_allocated_or_sent() {
     let (host, hgcm) = connected();
     host.lock().full = true;
