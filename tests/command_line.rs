@@ -88,7 +88,7 @@ fn what_is_wrong_is_shown_with_its_place() {
         ),
         (
             "[plugins.quiet]\ncomponent = \"quiet.wasm\"\ngrants.requests = [\"outputs\"]",
-            "no interface under `requests` is called `outputs`; there are `display`, `guest`",
+            "no interface under `requests` is called `outputs`; there are `display`, `seamless`, `guest`",
         ),
         (
             "[plugins.quiet]\ncomponent = \"quiet.wasm\"\nsha256 = \"abc\"",
