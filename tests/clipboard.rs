@@ -13,18 +13,16 @@ use bellhop_desktop::x11::X11Clipboards;
 use bellhop_xserver::{Missing, Program, XServer};
 use driver_core::wire::shared_clipboard::{Formats, Function, Mode};
 use driver_core::wire::{RequestType, Status};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Failed;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use support::{PATIENCE, Rig, Setup, eventually, says};
+use support::{PATIENCE, Rig, Setup, eventually, says, suite};
 use vmmdev::{Fault, HgcmFault, HgcmService, Host, Times, content};
 use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _, CreateWindowAux, WindowClass};
 use x11rb::wrapper::ConnectionExt as _;
 
-type Test = fn() -> Result<(), Failed>;
-
-const TESTS: &[(&str, Test)] = &[
+const TESTS: &[suite::Named] = &[
     ("text_of_the_host_is_pasted_in_the_guest", text_of_the_host_is_pasted),
     ("text_of_the_guest_is_pasted_at_the_host", text_of_the_guest_is_pasted),
     ("any_text_survives_the_way_there_and_back", any_text_survives),
@@ -55,16 +53,9 @@ const NEEDED: [Program; 3] =
 const HOST_WAITS: Duration = Duration::from_secs(5);
 
 fn main() {
-    // One after the other: some move much data, and all have deadlines of their own to keep.
-    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
     let lacking: Option<Missing> = NEEDED.into_iter().find_map(|program| program.find().err());
-    let trials = TESTS.iter().map(|(name, test)| {
-        if let Some(missing) = &lacking {
-            eprintln!("SKIPPED {name}: {missing}");
-        }
-        Trial::test(*name, *test).with_ignored_flag(lacking.is_some())
-    });
-    libtest_mimic::run(&arguments, trials.collect()).exit();
+    // One after the other: some move much data, and all have deadlines of their own to keep.
+    suite::run(TESTS, lacking.as_ref(), Some(1))
 }
 
 /// An X server, and an agent with the clipboard plugin on it.
