@@ -56,6 +56,7 @@ const TESTS: &[(&str, On, Needs, Test)] = &[
     ("a_machine_without_the_device_has_no_node", On::All, Needs::Nothing, module::without_device),
     ("the_driver_binds_and_reports", On::All, Needs::Device, module::binds),
     ("each_interrupt_is_handled", On::All, Needs::Device, module::interrupts),
+    ("each_interrupt_of_a_busy_guest_is_handled", On::All, Needs::Device, module::busy),
     ("heartbeats_are_refused_or_borne", On::All, Needs::Device, module::heartbeats),
     ("a_request_refused_to_the_driver_is_survived", On::Newest, Needs::Device, module::refused_once),
     ("a_wish_from_before_the_start_is_followed", On::All, Needs::Agent, agent::before_the_start),
@@ -79,8 +80,8 @@ const TESTS: &[(&str, On, Needs, Test)] = &[
 ];
 
 fn main() -> anyhow::Result<()> {
-    if bare::is_meant() {
-        return bare::run();
+    if let Some(run) = bare::meant() {
+        return run();
     }
     let arguments = Arguments::from_args();
     let programs = Programs::of_this_build();
