@@ -5,12 +5,13 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use bellhop_desktop::Outputs;
+use bellhop_desktop::Desktop;
 use driver_core::wire::{Facility, FacilityStatus};
 use driver_core::{Driver, requests};
 
 use crate::config::Config;
 use crate::dispatch::Dispatcher;
+use crate::host::World;
 use crate::plugin::{Plugin, Started, Surroundings};
 use crate::sandbox::cache::Cache;
 use crate::sandbox::compile::Compiler;
@@ -34,7 +35,7 @@ impl Agent {
     pub fn start(
         config: &Config,
         driver: Arc<dyn Driver>,
-        outputs: Arc<dyn Outputs>,
+        desktop: Desktop,
         compiler: Compiler,
     ) -> Result<Self> {
         let started = Instant::now();
@@ -43,13 +44,8 @@ impl Agent {
         let cache = Cache::new(config.cache.clone(), &engine, compiler);
         let sandbox = Sandbox::new(engine, cache).context("Cannot start the sandbox")?;
         let dispatcher = Arc::new(Dispatcher::new(driver.clone()));
-        let surroundings = Surroundings {
-            sandbox,
-            dispatcher: dispatcher.clone(),
-            driver: driver.clone(),
-            outputs,
-            started,
-        };
+        let world = World { dispatcher: dispatcher.clone(), driver: driver.clone(), desktop, started };
+        let surroundings = Surroundings { sandbox, world };
         let waiter = std::thread::Builder::new()
             .name("waiter".into())
             .stack_size(256 * 1024)

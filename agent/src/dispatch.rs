@@ -6,83 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use driver_core::wire::{Capabilities, Events};
 use driver_core::{Driver, Result, Wake};
 
-/// Where events wait for one plugin. Bits are OR-ed, so it never grows and nothing is lost.
-#[derive(Default)]
-pub struct Mailbox {
-    events: Mutex<Events>,
-    changed: Condvar,
-    stop: Arc<AtomicBool>,
-}
-
-/// What a plugin finds in its mailbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum News {
-    /// Events since it last looked; never empty.
-    Events(Events),
-    /// It is to end.
-    Stop,
-}
-
-impl Mailbox {
-    /// Adds events.
-    pub fn post(&self, events: Events) {
-        *self.lock() |= events;
-        self.changed.notify_one();
-    }
-
-    /// Tells the plugin to end, and whatever call it is in to stop.
-    pub fn stop(&self) {
-        let guard = self.lock();
-        self.stop.store(true, Ordering::Relaxed);
-        drop(guard);
-        self.changed.notify_all();
-    }
-
-    /// The flag that ends a call which is under way.
-    #[must_use]
-    pub fn stop_flag(&self) -> Arc<AtomicBool> {
-        self.stop.clone()
-    }
-
-    /// Waits for news and takes it.
-    #[must_use]
-    pub fn take(&self) -> News {
-        let mut events = self.lock();
-        loop {
-            if self.stop.load(Ordering::Relaxed) {
-                return News::Stop;
-            }
-            if !events.is_empty() {
-                return News::Events(std::mem::take(&mut *events));
-            }
-            events = self.changed.wait(events).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    /// Waits for `pause` to pass, or for the order to end, which it reports. Events wait meanwhile.
-    #[must_use]
-    pub fn stopped_within(&self, pause: Duration) -> bool {
-        let end = Instant::now() + pause;
-        let mut events = self.lock();
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            if self.stop.load(Ordering::Relaxed) || left.is_zero() {
-                return self.stop.load(Ordering::Relaxed);
-            }
-            events = self.changed.wait_timeout(events, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Events> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+use crate::mailbox::Mailbox;
 
 /// Knows which plugin wants what, keeps the device told, and hands events on.
 pub struct Dispatcher {

@@ -1,18 +1,25 @@
 //! Authority: what `agent.toml` lets one plugin hear, announce and import.
 
-use driver_core::wire::{Capabilities, Events};
+use std::collections::BTreeMap;
+
+use driver_core::wire::{Capabilities, Events, guest_property};
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::config::Bytes;
 use crate::host::{INTERFACES, Interface};
 
-/// A key of a plugin's `grants` that lists interfaces, grouped by what they reach.
+/// A key of a plugin's `grants` that links interfaces, grouped by what they reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GrantKey {
-    /// Typed requests to the host.
+    /// Typed requests to the host, listed by name.
     Requests,
-    /// Objects of the guest's desktop.
+    /// Objects of the guest's desktop, listed by name.
     Desktop,
+    /// Services of the host: the interface `hgcm`, when any is named.
+    Hgcm,
+    /// Guest properties: the interface `properties`, when any pattern is named.
+    Properties,
 }
 
 impl GrantKey {
@@ -22,6 +29,8 @@ impl GrantKey {
         match self {
             Self::Requests => "requests",
             Self::Desktop => "desktop",
+            Self::Hgcm => "hgcm",
+            Self::Properties => "properties",
         }
     }
 }
@@ -42,6 +51,75 @@ pub struct GrantsTable {
     /// Names of desktop interfaces.
     #[serde(default)]
     pub desktop: Vec<Spanned<String>>,
+    /// Functions of the host's services, by the services' names.
+    #[serde(default)]
+    pub hgcm: BTreeMap<String, Functions>,
+    /// Patterns of guest properties.
+    #[serde(default)]
+    pub properties: Properties,
+    /// The bounds of the interface `clipboard`.
+    #[serde(default)]
+    pub clipboard: Clipboard,
+}
+
+/// Which functions of a service a plugin may call.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "expected \"all\" or a list of function numbers")]
+pub enum Functions {
+    /// Every one.
+    All(All),
+    /// Those of these numbers.
+    Some(Vec<u32>),
+}
+
+/// The word `all`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum All {
+    /// It.
+    All,
+}
+
+/// Which guest properties a plugin may read and write: patterns in which `*` stands for any text and
+/// `?` for one character.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Properties {
+    /// Those that it may get, enumerate and watch.
+    pub read: Vec<String>,
+    /// Those that it may set and delete.
+    pub write: Vec<String>,
+}
+
+/// What may cross by the clipboard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Clipboard {
+    /// Whose content may cross.
+    pub direction: Direction,
+    /// The largest content, as the desktop has it.
+    pub largest: Bytes,
+    /// Whether what is selected with the mouse counts as well.
+    pub primary: bool,
+}
+
+impl Default for Clipboard {
+    fn default() -> Self {
+        Self { direction: Direction::Both, largest: Bytes(64 << 20), primary: false }
+    }
+}
+
+/// Whose clipboard may be read by whom.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// Either's by the other.
+    #[default]
+    Both,
+    /// The host's by the guest.
+    HostToGuest,
+    /// The guest's by the host.
+    GuestToHost,
 }
 
 /// What one plugin may do: the grants, understood.
@@ -51,6 +129,12 @@ pub struct Authority {
     pub events: Events,
     /// Guest capabilities that it may announce.
     pub capabilities: Capabilities,
+    /// Services that it may connect to, and their functions that it may call.
+    pub hgcm: BTreeMap<String, Functions>,
+    /// Guest properties that it may read and write.
+    pub properties: Properties,
+    /// What may cross by the clipboard.
+    pub clipboard: Clipboard,
     /// Indices into [`INTERFACES`] of those that it may import, beside what is always there.
     interfaces: Vec<usize>,
 }
@@ -64,7 +148,12 @@ impl Authority {
     /// # Errors
     /// All names that nothing provides.
     pub fn resolve(table: &GrantsTable) -> Result<Self, Vec<Misnamed>> {
-        let mut authority = Self::default();
+        let mut authority = Self {
+            hgcm: table.hgcm.clone(),
+            properties: table.properties.clone(),
+            clipboard: table.clipboard,
+            ..Self::default()
+        };
         let mut misnamed = Vec::new();
         let mut each =
             |names: &[Spanned<String>], kind: &str, known: &[&str], take: &mut dyn FnMut(&str) -> bool| {
@@ -103,7 +192,12 @@ impl Authority {
         INTERFACES
             .iter()
             .enumerate()
-            .filter(|(index, interface)| interface.key.is_none() || self.interfaces.contains(index))
+            .filter(|(index, interface)| match interface.key {
+                None => true,
+                Some(GrantKey::Requests | GrantKey::Desktop) => self.interfaces.contains(index),
+                Some(GrantKey::Hgcm) => !self.hgcm.is_empty(),
+                Some(GrantKey::Properties) => self.properties != Properties::default(),
+            })
             .map(|(_, interface)| interface)
     }
 
@@ -129,6 +223,71 @@ impl Authority {
     pub fn permit_capabilities(&self, wanted: Capabilities) -> Result<(), String> {
         let name = |bit| Capabilities::from_bits(bit).and_then(Capabilities::name);
         missing("capabilities", (wanted - self.capabilities).bits(), name)
+    }
+
+    /// The check on a service.
+    ///
+    /// # Errors
+    /// Which grant is missing.
+    pub fn permit_service(&self, service: &str) -> Result<(), String> {
+        match self.hgcm.contains_key(service) {
+            true => Ok(()),
+            false => Err(format!("not granted: hgcm = {{ {service:?} = \"all\" }}")),
+        }
+    }
+
+    /// The check on a service's function.
+    ///
+    /// # Errors
+    /// Which grant is missing.
+    pub fn permit_function(&self, service: &str, function: u32) -> Result<(), String> {
+        match self.hgcm.get(service) {
+            Some(Functions::All(All::All)) => Ok(()),
+            Some(Functions::Some(numbers)) if numbers.contains(&function) => Ok(()),
+            _ => Err(format!("not granted: hgcm = {{ {service:?} = [{function}] }}")),
+        }
+    }
+}
+
+impl Properties {
+    /// The check on reading a property.
+    ///
+    /// # Errors
+    /// Which grant is missing.
+    pub fn permit_read(&self, name: &str) -> Result<(), String> {
+        matching("read", &self.read, name)
+    }
+
+    /// The check on writing a property.
+    ///
+    /// # Errors
+    /// Which grant is missing.
+    pub fn permit_write(&self, name: &str) -> Result<(), String> {
+        matching("write", &self.write, name)
+    }
+}
+
+fn matching(key: &str, patterns: &[String], name: &str) -> Result<(), String> {
+    match patterns.iter().any(|pattern| guest_property::matches_one(pattern, name)) {
+        true => Ok(()),
+        false => Err(format!("not granted: properties = {{ {key} = [{name:?}] }}")),
+    }
+}
+
+impl Clipboard {
+    /// The check on a use of the clipboard: whether the guest's may be read for the host, or the host's
+    /// offered to the guest.
+    ///
+    /// # Errors
+    /// Which grant is missing.
+    pub fn permit(&self, to_host: bool, primary: bool) -> Result<(), String> {
+        match (self.direction, to_host) {
+            (Direction::HostToGuest, true) | (Direction::GuestToHost, false) => {
+                Err("not granted: clipboard = { direction = \"both\" }".to_owned())
+            }
+            _ if primary && !self.primary => Err("not granted: clipboard = { primary = true }".to_owned()),
+            _ => Ok(()),
+        }
     }
 }
 

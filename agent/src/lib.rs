@@ -1,7 +1,7 @@
 //! Bellhop's agent: the native core that runs sandboxed plugins.
 //!
-//! Start at [`agent::Agent`]; [`dispatch`] tells what happens when the host rings, [`plugin`] how one
-//! plugin lives, [`sandbox`] what bounds it, [`host`] what it may import.
+//! Start at [`agent::Agent`]; [`dispatch`] tells what happens when the host rings, [`mailbox`] where
+//! news waits, [`plugin`] how one plugin lives, [`sandbox`] what bounds it, [`host`] what it may import.
 //!
 //! The agent knows [`driver_core::Driver`], the WIT contract and wasmtime. It knows neither VMMDev's
 //! bytes nor ioctl numbers.
@@ -12,5 +12,6 @@ pub mod dispatch;
 pub mod grants;
 pub mod host;
 pub mod logging;
+pub mod mailbox;
 pub mod plugin;
 pub mod sandbox;

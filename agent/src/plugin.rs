@@ -4,13 +4,11 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use bellhop_desktop::Outputs;
-use driver_core::Driver;
 use driver_core::wire::{Capabilities, Events};
 
 use crate::config;
-use crate::dispatch::{Dispatcher, Mailbox, News};
-use crate::host::Host;
+use crate::host::{Host, World};
+use crate::mailbox::{Mailbox, News, Stop};
 use crate::sandbox::engine::WASM_STACK;
 use crate::sandbox::{Fault, Instance, Program, Sandbox};
 
@@ -31,14 +29,8 @@ const HEALTHY: Duration = Duration::from_secs(60);
 pub struct Surroundings {
     /// Where components are compiled and run.
     pub sandbox: Arc<Sandbox>,
-    /// Who hands on events.
-    pub dispatcher: Arc<Dispatcher>,
-    /// The session with the device.
-    pub driver: Arc<dyn Driver>,
-    /// The desktop's outputs.
-    pub outputs: Arc<dyn Outputs>,
-    /// When the agent started.
-    pub started: Instant,
+    /// What they act on.
+    pub world: World,
 }
 
 /// A plugin that was started; its thread ends when told, or when it gives up.
@@ -69,7 +61,7 @@ impl Plugin {
     ) -> std::io::Result<Self> {
         let name: Arc<str> = config.name.as_str().into();
         let mailbox = Arc::new(Mailbox::default());
-        surroundings.dispatcher.enrol(&name, &mailbox);
+        surroundings.world.dispatcher.enrol(&name, &mailbox);
         let life = Life {
             name: name.clone(),
             mailbox: mailbox.clone(),
@@ -136,7 +128,7 @@ impl Life {
             Ok(program) => program,
             Err(error) => {
                 tracing::error!(plugin, component = %self.config.component.display(), "Not admitted: {error:#}");
-                self.surroundings.dispatcher.dismiss(plugin);
+                self.surroundings.world.dispatcher.dismiss(plugin);
                 let _ = started.send(Started::Failed);
                 return;
             }
@@ -174,7 +166,7 @@ impl Life {
                 }
             }
         };
-        self.surroundings.dispatcher.dismiss(plugin);
+        self.surroundings.world.dispatcher.dismiss(plugin);
         if let Some(started) = started {
             let _ = started.send(outcome);
         }
@@ -190,14 +182,18 @@ impl Life {
             let _ = started.send(Started::Running);
         }
         loop {
-            let events = match self.mailbox.take() {
-                News::Stop => return End::Stop,
-                News::Events(events) => events - self.faults.masked,
+            let (news, events) = match self.mailbox.take() {
+                Err(Stop) => return End::Stop,
+                Ok(News::Events(events)) => {
+                    let events = events - self.faults.masked;
+                    if events.is_empty() {
+                        continue;
+                    }
+                    (News::Events(events), events)
+                }
+                Ok(news) => (news, Events::empty()),
             };
-            if events.is_empty() {
-                continue;
-            }
-            if let Err(fault) = self.deliver(&mut instance, events) {
+            if let Err(fault) = self.deliver(&mut instance, news) {
                 return End::Fault(fault, events);
             }
         }
@@ -225,7 +221,7 @@ impl Life {
             let reason = "it subscribes to events and does not export `host-events`";
             return Err(End::Hopeless(reason.to_owned()));
         }
-        let dispatcher = &self.surroundings.dispatcher;
+        let dispatcher = &self.surroundings.world.dispatcher;
         dispatcher.subscribe(plugin, events).map_err(|error| End::Hopeless(error.to_string()))?;
         if let Err(error) = dispatcher.change_capabilities(plugin, capabilities, Capabilities::empty()) {
             // Another agent may hold it; the plugin can do its work without the host being told.
@@ -235,30 +231,33 @@ impl Life {
         Ok(instance)
     }
 
-    /// Calls the plugin for events.
-    fn deliver(&self, instance: &mut Instance, events: Events) -> Result<(), Fault> {
+    /// Calls the plugin for news.
+    fn deliver(&self, instance: &mut Instance, news: News) -> Result<(), Fault> {
         let plugin = &*self.name;
-        let span = tracing::debug_span!("call", plugin, export = "on-host-events", %events);
+        let export = news.export();
+        let span = tracing::debug_span!("call", plugin, export);
         let _entered = span.enter();
-        tracing::trace!(target: "bellhop::ring", step = 5u64, plugin, %events, "Export called");
+        if let News::Events(events) = &news {
+            tracing::trace!(target: "bellhop::ring", step = 5u64, plugin, %events, "Export called");
+        }
         let before = Instant::now();
-        let answer = instance.on_host_events(events.bits());
+        let answer = instance.deliver(news);
         let took = before.elapsed();
         match &answer {
             Ok(Ok(())) => tracing::debug!(outcome = "done", ?took, "Call ended"),
             Ok(Err(reason)) => {
                 let reason = crate::host::printable(reason.clone());
-                tracing::warn!(plugin, %events, outcome = "error", ?took, "Handler returned: {reason}");
+                tracing::warn!(plugin, export, outcome = "error", ?took, "Handler returned: {reason}");
             }
             Err(fault) => tracing::debug!(outcome = "fault", ?took, "Call ended: {fault}"),
         }
-        tracing::trace!(target: "bellhop::ring", plugin, ?took, "Call ended");
+        tracing::trace!(target: "bellhop::ring", plugin, export, ?took, "Call ended");
         answer.map(drop)
     }
 
     /// Takes back what a faulted instance announced; the next one announces anew.
     fn withdraw_capabilities(&self) {
-        let dispatcher = &self.surroundings.dispatcher;
+        let dispatcher = &self.surroundings.world.dispatcher;
         if let Err(error) =
             dispatcher.change_capabilities(&self.name, Capabilities::empty(), Capabilities::all())
         {
@@ -267,14 +266,7 @@ impl Life {
     }
 
     fn host(&self) -> Host {
-        Host {
-            plugin: self.name.clone(),
-            authority: self.config.authority.clone(),
-            dispatcher: self.surroundings.dispatcher.clone(),
-            driver: self.surroundings.driver.clone(),
-            outputs: self.surroundings.outputs.clone(),
-            started: self.surroundings.started,
-        }
+        Host::new(self.name.clone(), &self.config, &self.surroundings.world, self.mailbox.begin())
     }
 }
 

@@ -4,9 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::Outputs;
 use crate::headless::Headless;
-use crate::x11::X11;
+use crate::x11::{X11, X11Windows};
+use crate::{Clipboards, Outputs, Windows};
 
 /// How many outputs [`choose`] gives a headless desktop.
 const HEADLESS_OUTPUTS: usize = 16;
@@ -51,10 +51,30 @@ impl fmt::Display for Backend {
     }
 }
 
-/// The desktop that was chosen.
-pub struct Chosen {
+/// What of a desktop can be reached.
+#[derive(Clone)]
+pub struct Desktop {
     /// Its outputs.
     pub outputs: Arc<dyn Outputs>,
+    /// Its windows.
+    pub windows: Arc<dyn Windows>,
+    /// Its clipboard.
+    pub clipboards: Arc<dyn Clipboards>,
+}
+
+impl Desktop {
+    /// A desktop that nobody sees, with so many outputs.
+    #[must_use]
+    pub fn headless(outputs: usize) -> Self {
+        let headless = Arc::new(Headless::new(outputs));
+        Self { outputs: headless.clone(), windows: headless.clone(), clipboards: headless }
+    }
+}
+
+/// The desktop that was chosen.
+pub struct Chosen {
+    /// What of it can be reached.
+    pub desktop: Desktop,
     /// Which kind it is; never [`Backend::Auto`].
     pub backend: Backend,
     /// Why this one, for the log.
@@ -75,11 +95,16 @@ pub fn choose(backend: Backend, display: Option<&str>) -> Chosen {
         }
         (configured, _) => (configured, "configured".to_owned()),
     };
-    let outputs: Arc<dyn Outputs> = match backend {
-        Backend::X11 => Arc::new(X11::new(display)),
-        Backend::Headless | Backend::Auto => Arc::new(Headless::new(HEADLESS_OUTPUTS)),
+    let headless = Desktop::headless(HEADLESS_OUTPUTS);
+    let desktop = match backend {
+        Backend::X11 => Desktop {
+            outputs: Arc::new(X11::new(display)),
+            windows: Arc::new(X11Windows::new(display)),
+            ..headless
+        },
+        Backend::Headless | Backend::Auto => headless,
     };
-    Chosen { outputs, backend, reason }
+    Chosen { desktop, backend, reason }
 }
 
 #[cfg(test)]
@@ -104,8 +129,10 @@ mod tests {
             (Backend::Headless, Some(":7"), "headless"),
         ];
         for (backend, display, described) in cases {
-            let Chosen { outputs, reason, .. } = choose(backend, display);
-            assert!(outputs.describe().starts_with(described), "{backend} {display:?}: {reason}");
+            let Chosen { desktop, reason, .. } = choose(backend, display);
+            for of in [desktop.outputs.describe(), desktop.windows.describe()] {
+                assert!(of.starts_with(described), "{backend} {display:?}: {of}, {reason}");
+            }
         }
     }
 }

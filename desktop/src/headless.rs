@@ -4,8 +4,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::clipboard::Listener;
 use crate::layout::{Limits, Resolved, resolve};
-use crate::{Area, Error, Outcome, Output, Outputs, Placement};
+use crate::{Area, Clipboard, Clipboards, Error, Outcome, Output, Outputs, Placement, View, Windows};
 
 /// The limits of an X server, so that what works here works there.
 const LIMITS: Limits = Limits { min: (1, 1), max: (32767, 32767) };
@@ -67,6 +68,34 @@ impl Outputs for Headless {
         state.layouts_applied += 1;
         Ok(Outcome { changed, width, height, outputs })
     }
+}
+
+impl Windows for Headless {
+    fn describe(&self) -> String {
+        "headless, without windows".to_owned()
+    }
+
+    fn look(&self) -> Result<View, Error> {
+        Err(nobody("windows"))
+    }
+
+    fn watch(&self, _: Box<dyn Fn() + Send + Sync>) -> Result<Box<dyn Send>, Error> {
+        Err(nobody("windows"))
+    }
+}
+
+impl Clipboards for Headless {
+    fn describe(&self) -> String {
+        "headless, without a clipboard".to_owned()
+    }
+
+    fn open(&self, _: Box<dyn Listener>) -> Result<Box<dyn Clipboard>, Error> {
+        Err(nobody("a clipboard"))
+    }
+}
+
+fn nobody(what: &str) -> Error {
+    Error::NotSupported(format!("A headless desktop has nobody who would have {what}"))
 }
 
 #[cfg(test)]

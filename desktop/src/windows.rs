@@ -5,6 +5,13 @@ use crate::{Area, Error};
 /// The most windows of a [`View`]; of more, the topmost are told.
 pub const MOST_WINDOWS: usize = 4096;
 
+/// The most rectangles of a [`Window::shape`]; a finer shape is told as the smallest rectangle around it.
+pub const FINEST_SHAPE: usize = 1024;
+
+/// The most rectangles of all shapes of a [`View`]; where there is no room for more, from the top of the
+/// stack to its bottom, a shape is told as the smallest rectangle around it.
+pub const MOST_RECTANGLES: usize = 65536;
+
 /// What a window is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -25,7 +32,8 @@ pub struct Window {
     pub id: u64,
     /// What it is for.
     pub kind: Kind,
-    /// Where it stands, its frame included, in pixels; it may reach beyond the screen.
+    /// Where it stands, its frame included, in pixels; it may reach beyond the screen, but does not stand
+    /// wholly beyond it.
     pub area: Area,
     /// What of its area it fills, in the desktop's coordinates; empty when it fills all of it.
     pub shape: Vec<Area>,

@@ -50,6 +50,16 @@ pub enum HgcmParameter {
     InOut(Vec<u8>),
 }
 
+impl HgcmParameter {
+    /// The bytes of a buffer, or the room for them; of a value there are none.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::U32(_) | Self::U64(_) => &[],
+            Self::In(data) | Self::Out { data, .. } | Self::InOut(data) => data,
+        }
+    }
+}
+
 /// One session with the driver of the VMMDev device.
 ///
 /// A session has an event filter and a set of guest capabilities of its own; both go when it is
@@ -106,16 +116,20 @@ pub trait Driver: Send + Sync {
     /// Connects to an HGCM service by name (at most 127 bytes).
     ///
     /// # Errors
-    /// `VERR_HGCM_SERVICE_NOT_FOUND` for a name that the host does not serve; `VERR_NOT_SUPPORTED`
-    /// by a driver that cannot carry HGCM.
+    /// `VERR_HGCM_SERVICE_NOT_FOUND` for a name that the host does not serve;
+    /// `VERR_HGCM_TOO_MANY_CLIENTS` beyond 64 of this session, or as many as the host allows.
     fn hgcm_connect(&self, service: &str) -> Result<HgcmClient>;
 
     /// Calls a function of a connected service and waits until the call ends, which `cancel` can bring
-    /// about from another thread. Any number of threads may be in calls at once.
+    /// about from another thread. Any number of threads may be in calls at once. The status is the host's
+    /// word on the call, failures included, and the parameters are as the service left them.
+    ///
+    /// A call has at most 32 parameters and 128 MiB in all of them; the kernel's driver takes 24 MiB in
+    /// one. What was cancelled or timed out may have had its effect nevertheless.
     ///
     /// # Errors
-    /// When the call never reached the service, timed out (`VERR_TIMEOUT`) or was cancelled
-    /// (`VERR_CANCELLED`).
+    /// When the call never reached the host, timed out (`VERR_TIMEOUT`) or was cancelled
+    /// (`VERR_CANCELLED`); `VERR_INVALID_PARAMETER` for an answer that no host gives.
     fn hgcm_call(
         &self,
         client: HgcmClient,

@@ -3,9 +3,10 @@
 //! A caller sees plain values; the packets stay in this crate.
 
 use crate::wire::display::{self, DisplayDef, DisplayFlags, MAX_DISPLAYS};
+use crate::wire::visible_region::{self, Rect};
 use crate::wire::{
-    Events, Facility, FacilityStatus, GetHostTime, GetHostVersion, GetSessionId, ReportGuestStatus, Request,
-    Status,
+    Events, Facility, FacilityStatus, GetHostTime, GetHostVersion, GetSeamlessChangeRequest, GetSessionId,
+    Malformed, ReportGuestStatus, Request, SeamlessMode, Status,
 };
 use crate::{Driver, Error, Result};
 
@@ -81,7 +82,7 @@ pub fn display_wishes(driver: &dyn Driver, acknowledge: bool) -> Result<DisplayW
     let mut packet = display::multi_request(events, MAX_DISPLAYS);
     submit_bytes(driver, DOING, &mut packet)?;
     let displays = display::parse_multi(&packet)
-        .map_err(|malformed| Error::new(format!("{DOING} ({malformed})"), Status::INVALID_PARAMETER))?;
+        .map_err(|malformed| refused(DOING, malformed, Status::INVALID_PARAMETER))?;
     let changes = displays
         .entries
         .iter()
@@ -104,6 +105,37 @@ pub fn report_monitor_positions(driver: &dyn Driver, positions: &[Option<(i32, i
     // (-1, -1) is the protocol's word for "not reported".
     let positions: Vec<_> = positions.iter().map(|position| position.unwrap_or((-1, -1))).collect();
     submit_bytes(driver, DOING, &mut display::positions_request(&positions))
+}
+
+/// Asks which seamless mode the host wants (request 73). With `acknowledge` the answer counts as read.
+///
+/// # Errors
+/// What the host or the driver says; `VERR_INVALID_PARAMETER` for a mode that there is none of.
+pub fn seamless_mode(driver: &dyn Driver, acknowledge: bool) -> Result<SeamlessMode> {
+    const DOING: &str = "ask for the seamless mode";
+    let mut packet = GetSeamlessChangeRequest::new();
+    // No mode, so that a host which leaves it alone is noticed.
+    packet.mode.set(u32::MAX);
+    if acknowledge {
+        packet.acknowledge.set(Events::SEAMLESS_MODE_CHANGE.bits());
+    }
+    let mode = SeamlessMode(submit(driver, DOING, packet)?.mode.get());
+    match mode.name() {
+        Some(_) => Ok(mode),
+        None => Err(Error::new(format!("{DOING} (the host says {mode})"), Status::INVALID_PARAMETER)),
+    }
+}
+
+/// Tells the host which parts of its displays are windows (request 72): the union of rectangles in
+/// pixels of the virtual desktop. None at all is a region too.
+///
+/// # Errors
+/// `VERR_TOO_MUCH_DATA` for more than 65534 rectangles; what the host or the driver says.
+pub fn report_visible_region(driver: &dyn Driver, rects: &[Rect]) -> Result<()> {
+    const DOING: &str = "report the visible region";
+    let mut packet = visible_region::request(rects)
+        .map_err(|malformed| refused(DOING, malformed, Status::TOO_MUCH_DATA))?;
+    submit_bytes(driver, DOING, &mut packet)
 }
 
 /// Reports the status of a facility (request 59), which the host shows to its users.
@@ -160,4 +192,8 @@ pub fn submit<R: Request>(driver: &dyn Driver, doing: &'static str, mut packet: 
 fn submit_bytes(driver: &dyn Driver, doing: &'static str, packet: &mut [u8]) -> Result<()> {
     let status = driver.request(packet)?;
     if status.is_failure() { Err(Error::new(doing, status)) } else { Ok(()) }
+}
+
+fn refused(doing: &str, malformed: Malformed, status: Status) -> Error {
+    Error::new(format!("{doing} ({malformed})"), status)
 }

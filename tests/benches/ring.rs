@@ -15,13 +15,14 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use bellhop_agent::config::Config;
-use bellhop_agent::dispatch::{Dispatcher, Mailbox};
-use bellhop_agent::host;
+use bellhop_agent::dispatch::Dispatcher;
+use bellhop_agent::host::{self, World};
+use bellhop_agent::mailbox::{Mailbox, News};
 use bellhop_agent::sandbox::cache::Cache;
 use bellhop_agent::sandbox::compile::Compiler;
 use bellhop_agent::sandbox::{Instance, Sandbox, engine};
-use bellhop_desktop::Outputs;
 use bellhop_desktop::headless::Headless;
+use bellhop_desktop::{Desktop, Outputs};
 use bellhop_plugin::display::{Change, Position};
 use bellhop_plugin::outputs as plugin_outputs;
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -81,14 +82,14 @@ fn instance(bench: &Bench) -> Instance {
     let name: Arc<str> = plugin.name.as_str().into();
     let dispatcher = Arc::new(Dispatcher::new(bench.driver.clone()));
     dispatcher.enrol(&name, &Arc::new(Mailbox::default()));
-    let host = host::Host {
-        plugin: name,
-        authority: plugin.authority.clone(),
+    let world = World {
         dispatcher,
         driver: bench.driver.clone(),
-        outputs: bench.desktop.clone(),
+        desktop: Desktop { outputs: bench.desktop.clone(), ..Desktop::headless(1) },
         started: Instant::now(),
     };
+    let poster = Arc::new(Mailbox::default()).begin();
+    let host = host::Host::new(name, plugin, &world, poster);
     let mut instance = program.start(host, Arc::new(AtomicBool::new(false))).expect("it starts");
     instance.init(&plugin.config).expect("no fault").expect("it is content");
     instance
@@ -100,7 +101,7 @@ type Handler<'a> = Box<dyn FnMut(Events) + 'a>;
 fn component(bench: &Bench) -> Handler<'_> {
     let mut instance = instance(bench);
     Box::new(move |events| {
-        instance.on_host_events(events.bits()).expect("no fault").expect("it is content");
+        instance.deliver(News::Events(events)).expect("no fault").expect("it is content");
     })
 }
 

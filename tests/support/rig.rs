@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bellhop_agent::agent::Agent;
 use bellhop_agent::config::Config;
 use bellhop_agent::sandbox::compile::Compiler;
-use bellhop_desktop::{Outputs, headless::Headless};
+use bellhop_desktop::{Desktop, Outputs};
 use driver_core::Driver;
 use driver_core::pci::PciDevice;
 use driver_core::wire::{RequestType, Status};
@@ -27,7 +27,7 @@ struct PluginSpec {
 pub struct RigBuilder {
     setup: Setup,
     plugins: Vec<PluginSpec>,
-    outputs: Arc<dyn Outputs>,
+    desktop: Desktop,
 }
 
 /// The parts that exist before the agent does.
@@ -71,7 +71,7 @@ impl Setup {
     /// Goes on to choose plugins.
     #[must_use]
     pub fn rig(self) -> RigBuilder {
-        RigBuilder { setup: self, plugins: Vec::new(), outputs: Arc::new(Headless::new(16)) }
+        RigBuilder { setup: self, plugins: Vec::new(), desktop: Desktop::headless(16) }
     }
 }
 
@@ -109,10 +109,17 @@ impl RigBuilder {
         self
     }
 
-    /// Replaces the headless desktop.
+    /// Replaces the headless desktop's outputs.
     #[must_use]
     pub fn outputs(mut self, outputs: Arc<dyn Outputs>) -> Self {
-        self.outputs = outputs;
+        self.desktop.outputs = outputs;
+        self
+    }
+
+    /// Replaces the headless desktop.
+    #[must_use]
+    pub fn desktop(mut self, desktop: Desktop) -> Self {
+        self.desktop = desktop;
         self
     }
 
@@ -131,7 +138,7 @@ impl RigBuilder {
             .unwrap_or_else(|error| panic!("The rig's configuration is wrong: {error}"));
         let driver: Arc<dyn Driver> = Arc::new(device.session());
         let agent =
-            Agent::start(&config, driver, self.outputs, Compiler::new(bellhop())).expect("the agent starts");
+            Agent::start(&config, driver, self.desktop, Compiler::new(bellhop())).expect("the agent starts");
         Rig { host, device, agent: Some(agent), _folder: folder }
     }
 }

@@ -24,6 +24,30 @@ pub enum Fault {
         /// The same seed gives the same bytes.
         seed: u64,
     },
+    /// An HGCM call (requests 62 and 63) goes wrong. On other requests it does nothing.
+    Hgcm {
+        /// Only calls of this function; `None` is any.
+        function: Option<u32>,
+        /// What goes wrong.
+        fault: HgcmFault,
+    },
+}
+
+/// What goes wrong with an HGCM call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HgcmFault {
+    /// It is not carried out, and the service answers this.
+    Answer(Status),
+    /// It is answered later, and with the guest's next request once more, whatever stands there then.
+    Twice,
+    /// It is carried out, and never answered.
+    Never,
+    /// Its answer is held back until the guest has cancelled it, and then written all the same.
+    AfterCancel,
+    /// It is answered later, with buffers that are said to be larger than the room for them.
+    Oversize,
+    /// Its service is gone: all the service's clients are invalid, and their calls end.
+    Vanish,
 }
 
 impl Fault {
@@ -37,14 +61,30 @@ impl Fault {
         match self {
             Self::Fail(status) => Some(Some(status)),
             Self::Ignore => Some(None),
-            Self::Word { .. } | Self::Rubbish { .. } => None,
+            Self::Word { .. } | Self::Rubbish { .. } | Self::Hgcm { .. } => None,
+        }
+    }
+
+    /// What the fault does to an HGCM call.
+    pub(crate) fn hgcm(self) -> Option<HgcmFault> {
+        match self {
+            Self::Hgcm { fault, .. } => Some(fault),
+            _ => None,
+        }
+    }
+
+    /// Whether the fault is for a call of this function.
+    fn concerns(self, called: Option<u32>) -> bool {
+        match self {
+            Self::Hgcm { function: Some(function), .. } => called == Some(function),
+            _ => true,
         }
     }
 
     /// What the fault does to the answer.
     pub(crate) fn after(self, packet: &mut [u8], status: Status) -> Status {
         match self {
-            Self::Fail(_) | Self::Ignore => status,
+            Self::Fail(_) | Self::Ignore | Self::Hgcm { .. } => status,
             Self::Word { offset, value } => {
                 let place = packet.get_mut(offset as usize..).and_then(|rest| rest.first_chunk_mut());
                 if let Some(word) = place {
@@ -97,13 +137,16 @@ impl Faults {
         self.armed.clear();
     }
 
-    /// The oldest fault that strikes this request.
-    pub(crate) fn strike(&mut self, request_type: RequestType) -> Option<Fault> {
+    /// The oldest fault that strikes this request, which may be a call of a function.
+    pub(crate) fn strike(&mut self, request_type: RequestType, function: Option<u32>) -> Option<Fault> {
         if self.armed.is_empty() {
             return None;
         }
         self.armed.retain(|(.., times)| *times != Times::Next(0));
-        let (_, fault, times) = self.armed.iter_mut().find(|(wanted, ..)| *wanted == request_type)?;
+        let strikes = |(wanted, fault, _): &&mut (RequestType, Fault, Times)| {
+            *wanted == request_type && fault.concerns(function)
+        };
+        let (_, fault, times) = self.armed.iter_mut().find(strikes)?;
         if let Times::Next(left) = times {
             *left -= 1;
         }
@@ -122,7 +165,7 @@ mod tests {
         let mut faults = Faults::default();
         faults.arm(TYPE, Fault::Ignore, Times::Next(2));
 
-        let struck = [TYPE, RequestType::IDLE, TYPE, TYPE].map(|kind| faults.strike(kind).is_some());
+        let struck = [TYPE, RequestType::IDLE, TYPE, TYPE].map(|kind| faults.strike(kind, None).is_some());
 
         assert_eq!(struck, [true, false, true, false]);
     }
@@ -134,11 +177,23 @@ mod tests {
         faults.arm(TYPE, Fault::Fail(Status::TIMEOUT), Times::Next(1));
         faults.arm(TYPE, Fault::Fail(Status::NO_MEMORY), Times::Always);
 
-        let struck = [(); 3].map(|()| faults.strike(TYPE));
+        let struck = [(); 3].map(|()| faults.strike(TYPE, None));
 
         assert_eq!(struck[0], Some(Fault::Fail(Status::TIMEOUT)));
         assert_eq!(struck[1], Some(Fault::Fail(Status::NO_MEMORY)));
         assert_eq!(struck[2], struck[1]);
+    }
+
+    #[test]
+    fn a_fault_of_a_function_strikes_no_other() {
+        let mut faults = Faults::default();
+        let fault = Fault::Hgcm { function: Some(3), fault: HgcmFault::Never };
+        faults.arm(RequestType::HGCM_CALL_64, fault, Times::Next(1));
+
+        let struck = [None, Some(4), Some(3), Some(3)]
+            .map(|function| faults.strike(RequestType::HGCM_CALL_64, function).is_some());
+
+        assert_eq!(struck, [false, false, true, false]);
     }
 
     #[test]

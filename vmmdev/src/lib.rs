@@ -16,8 +16,10 @@
 //! err, the code says what this one does instead.
 
 pub mod carrier;
+pub mod content;
 mod device;
 mod faults;
+mod hgcm;
 mod host;
 mod journal;
 mod memory;
@@ -28,8 +30,12 @@ mod state;
 pub mod words;
 
 pub use device::Device;
-pub use faults::{Fault, Times};
-pub use host::{Counters, Credentials, Hint, Host, NoSuchDisplay, Saved, Sent, TimedOut, Wire};
+pub use faults::{Fault, HgcmFault, Times};
+pub use hgcm::{ClientClass, HgcmClientReport, Property, PropertyChange};
+pub use host::{
+    ClipboardError, ClipboardReport, Counters, Credentials, Hint, Host, NoSuchDisplay, PropertyRefused,
+    Saved, Sent, TimedOut, Wire,
+};
 pub use journal::Seen;
 pub use memory::{GuestMemory, MemoryFault, SharedMemory};
 pub use report::{

@@ -25,6 +25,8 @@ pub struct Settings {
     pub save_state: bool,
     /// The guest's memory in MiB (request 111).
     pub memory_mib: u32,
+    /// Whether services allow fewer HGCM clients and calls than the host would, as they do since 7.2.
+    pub lowered_limits: bool,
     /// The largest width and height of a display in pixels (requests 52 and 57).
     pub max_extent: u32,
 }
@@ -40,6 +42,7 @@ impl Default for Settings {
             log_strings: false,
             save_state: true,
             memory_mib: 1024,
+            lowered_limits: true,
             max_extent: 16_384,
         }
     }

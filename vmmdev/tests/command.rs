@@ -96,6 +96,25 @@ fn words_reach_the_host_and_its_answers_come_back() {
 }
 
 #[test]
+fn words_with_blanks_stay_words() {
+    let serving = Serving::new();
+    let ctl = |words: &[&str]| {
+        let mut command = command();
+        command.arg("ctl").arg("--control").arg(serving.path("control"));
+        command.args(words).output().expect("an answer")
+    };
+
+    assert!(ctl(&["property", "set", "/a", "two words"]).status.success());
+    assert!(ctl(&["property", "set", "/b", ""]).status.success());
+
+    let properties = text(&ctl(&["property", "list", "/a|/b"]).stdout);
+    let values: Vec<serde_json::Value> =
+        properties.lines().map(|line| serde_json::from_str(line).expect("json")).collect();
+    assert_eq!(values.len(), 2);
+    assert_eq!((&values[0]["value"], &values[1]["value"]), (&"two words".into(), &"".into()));
+}
+
+#[test]
 fn a_word_that_is_refused_says_why_and_fails() {
     let serving = Serving::new();
 

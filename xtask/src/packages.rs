@@ -8,8 +8,8 @@ use anyhow::Context as _;
 
 use crate::process;
 
-/// The packages of a real X server without a graphics card, and of what is shown and photographed on
-/// it. Each with a program that proves its presence on any distribution, where it has one.
+/// The packages of real X servers without a graphics card, and of what is shown, moved, copied, pasted and
+/// photographed on them. Each with a program that proves its presence on any distribution, where it has one.
 pub const X_SERVER: &[Need] = &[
     Need { package: "xserver-xorg-core", program: Some("Xorg") },
     Need { package: "xserver-xorg-video-dummy", program: None },
@@ -17,6 +17,12 @@ pub const X_SERVER: &[Need] = &[
     Need { package: "x11-utils", program: Some("xwininfo") },
     Need { package: "imagemagick", program: Some("import") },
     Need { package: "xterm", program: Some("xterm") },
+    Need { package: "xvfb", program: Some("Xvfb") },
+    Need { package: "x11-apps", program: Some("xeyes") },
+    Need { package: "openbox", program: Some("openbox") },
+    Need { package: "xdotool", program: Some("xdotool") },
+    Need { package: "xclip", program: Some("xclip") },
+    Need { package: "xsel", program: Some("xsel") },
 ];
 
 /// A package that something needs.

@@ -36,7 +36,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     if config.driver != DriverChoice::Simulated {
         competitors::warn();
     }
-    let agent = Agent::start(&config, driver, desktop.outputs, compiler()?)?;
+    let agent = Agent::start(&config, driver, desktop.desktop, compiler()?)?;
     ready(&agent, path);
 
     let signal = signals.wait().context("Cannot wait for signals")?;
@@ -60,7 +60,7 @@ fn block_signals() -> Result<SigSet> {
 pub(super) fn desktop(config: &Config) -> Chosen {
     let display = std::env::var("DISPLAY").ok();
     let desktop = bellhop_desktop::choose(config.outputs.backend, display.as_deref());
-    tracing::info!(desktop = desktop.outputs.describe(), reason = desktop.reason, "Desktop chosen");
+    tracing::info!(desktop = desktop.desktop.outputs.describe(), reason = desktop.reason, "Desktop chosen");
     desktop
 }
 

@@ -138,6 +138,8 @@ struct LimitsTable {
     memory: Option<Bytes>,
     table_elements: Option<u32>,
     host_call_allocation: Option<Bytes>,
+    buffers: Option<Bytes>,
+    calls: Option<u32>,
     cpu_per_event: Option<Span>,
     wall_per_event: Option<Span>,
 }
@@ -153,6 +155,10 @@ pub struct Limits {
     pub table_elements: u32,
     /// What the agent may allocate for the arguments of one host call.
     pub host_call_allocation: Bytes,
+    /// What its buffers may hold together.
+    pub buffers: Bytes,
+    /// HGCM calls that may be under way.
+    pub calls: u32,
     /// Processor time of its own code for one event, host calls not counted.
     pub cpu_per_event: Duration,
     /// Time from the start of an event to its end, host calls included.
@@ -165,7 +171,9 @@ impl Default for Limits {
             component_size: Bytes(8 << 20),
             memory: Bytes(16 << 20),
             table_elements: 10_000,
-            host_call_allocation: Bytes(1 << 20),
+            host_call_allocation: Bytes(2 << 20),
+            buffers: Bytes(16 << 20),
+            calls: 16,
             cpu_per_event: Duration::from_millis(200),
             wall_per_event: Duration::from_secs(5),
         }
@@ -179,6 +187,8 @@ impl LimitsTable {
             memory: self.memory.unwrap_or(base.memory),
             table_elements: self.table_elements.unwrap_or(base.table_elements),
             host_call_allocation: self.host_call_allocation.unwrap_or(base.host_call_allocation),
+            buffers: self.buffers.unwrap_or(base.buffers),
+            calls: self.calls.unwrap_or(base.calls),
             cpu_per_event: self.cpu_per_event.map_or(base.cpu_per_event, |span| span.0),
             wall_per_event: self.wall_per_event.map_or(base.wall_per_event, |span| span.0),
         }

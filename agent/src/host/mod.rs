@@ -4,23 +4,34 @@
 //! forget. What is finer than an interface, an event bit or a guest capability, is checked at one
 //! place, [`Authority`].
 
+mod buffers;
+mod clipboard;
 mod clock;
 mod display;
 mod guest;
+mod hgcm;
 mod log;
 mod outputs;
+mod properties;
+mod seamless;
+mod timers;
+mod windows;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use bellhop_desktop::Outputs;
+use bellhop_desktop::Desktop;
 use driver_core::Driver;
 use wasmtime::component::{HasSelf, Linker};
 
 use crate::dispatch::Dispatcher;
 use crate::grants::{Authority, GrantKey};
+use crate::mailbox::{Poster, Token};
 
+pub(crate) use clipboard::{ClipboardRead, ClipboardWanted, told};
+pub(crate) use hgcm::HgcmEnd;
 pub(crate) use log::printable;
+pub(crate) use properties::PropertyNews;
 
 /// The contract, as Rust.
 pub mod bindings {
@@ -34,7 +45,8 @@ pub mod bindings {
 
 use bindings::bellhop::guest as wit;
 
-/// What host functions act on: the world outside, as far as one plugin reaches it.
+/// What host functions act on: the world outside, as far as one plugin reaches it, and what one
+/// incarnation of the plugin has there, which goes with it.
 pub struct Host {
     /// The plugin's name in `agent.toml`.
     pub plugin: Arc<str>,
@@ -44,17 +56,67 @@ pub struct Host {
     pub dispatcher: Arc<Dispatcher>,
     /// The session with the device that all plugins share.
     pub driver: Arc<dyn Driver>,
-    /// The desktop's outputs.
-    pub outputs: Arc<dyn Outputs>,
+    /// The desktop.
+    pub desktop: Desktop,
     /// When the agent started: the zero of the plugins' monotonic clock.
     pub started: Instant,
+    /// Where news of what it begins is left.
+    poster: Poster,
+    last_token: Token,
+    buffers: buffers::Buffers,
+    hgcm: hgcm::Hgcm,
+    properties: properties::Properties,
+    window_watch: Option<Box<dyn Send>>,
+    clip: clipboard::Clip,
+}
+
+/// The world outside, from which a [`Host`] is made.
+#[derive(Clone)]
+pub struct World {
+    /// Who keeps the device told of all plugins' capabilities.
+    pub dispatcher: Arc<Dispatcher>,
+    /// The session with the device that all plugins share.
+    pub driver: Arc<dyn Driver>,
+    /// The desktop.
+    pub desktop: Desktop,
+    /// When the agent started.
+    pub started: Instant,
+}
+
+impl Host {
+    /// What an incarnation of a plugin acts on.
+    #[must_use]
+    pub fn new(name: Arc<str>, plugin: &crate::config::Plugin, world: &World, poster: Poster) -> Self {
+        let World { dispatcher, driver, desktop, started } = world.clone();
+        Self {
+            plugin: name,
+            authority: plugin.authority.clone(),
+            dispatcher,
+            desktop,
+            started,
+            poster,
+            last_token: 0,
+            buffers: buffers::Buffers::new(plugin.limits.buffers.0),
+            hgcm: hgcm::Hgcm::new(driver.clone(), plugin.limits.calls as usize),
+            driver,
+            properties: properties::Properties::default(),
+            window_watch: None,
+            clip: clipboard::Clip::default(),
+        }
+    }
+
+    /// A number that names nothing else of this incarnation.
+    fn token(&mut self) -> Token {
+        self.last_token += 1;
+        self.last_token
+    }
 }
 
 /// One interface that plugins may import.
 pub struct Interface {
     /// Its name in WIT, and in a grant.
     pub name: &'static str,
-    /// The key in a plugin's `grants` under which its name is listed; `None` for what is always there.
+    /// The key in a plugin's `grants` that links it; `None` for what is always there.
     pub key: Option<GrantKey>,
     /// Puts it into a linker.
     pub link: fn(&mut Linker<crate::sandbox::Guest>) -> wasmtime::Result<()>,
@@ -63,38 +125,32 @@ pub struct Interface {
 /// The package that all of them are in.
 pub const PACKAGE: &str = "bellhop:guest";
 
+/// A place in the table: the interface, and the key that grants it.
+macro_rules! interface {
+    ($name:ident, $key:expr) => {
+        Interface {
+            name: stringify!($name),
+            key: $key,
+            link: |linker| wit::$name::add_to_linker::<_, HasSelf<Host>>(linker, |guest| &mut guest.host),
+        }
+    };
+}
+
 /// All interfaces that this agent offers.
-pub const INTERFACES: [Interface; 6] = [
-    Interface {
-        name: "types",
-        key: None,
-        link: |linker| wit::types::add_to_linker::<_, HasSelf<Host>>(linker, |guest| &mut guest.host),
-    },
-    Interface {
-        name: "log",
-        key: None,
-        link: |linker| wit::log::add_to_linker::<_, HasSelf<Host>>(linker, |guest| &mut guest.host),
-    },
-    Interface {
-        name: "clock",
-        key: None,
-        link: |linker| wit::clock::add_to_linker::<_, HasSelf<Host>>(linker, |guest| &mut guest.host),
-    },
-    Interface {
-        name: "display",
-        key: Some(GrantKey::Requests),
-        link: |linker| wit::display::add_to_linker::<_, HasSelf<Host>>(linker, |guest| &mut guest.host),
-    },
-    Interface {
-        name: "guest",
-        key: Some(GrantKey::Requests),
-        link: |linker| wit::guest::add_to_linker::<_, HasSelf<Host>>(linker, |guest| &mut guest.host),
-    },
-    Interface {
-        name: "outputs",
-        key: Some(GrantKey::Desktop),
-        link: |linker| wit::outputs::add_to_linker::<_, HasSelf<Host>>(linker, |guest| &mut guest.host),
-    },
+pub const INTERFACES: [Interface; 13] = [
+    interface!(types, None),
+    interface!(log, None),
+    interface!(clock, None),
+    interface!(buffers, None),
+    interface!(timers, None),
+    interface!(display, Some(GrantKey::Requests)),
+    interface!(seamless, Some(GrantKey::Requests)),
+    interface!(guest, Some(GrantKey::Requests)),
+    interface!(hgcm, Some(GrantKey::Hgcm)),
+    interface!(properties, Some(GrantKey::Properties)),
+    interface!(outputs, Some(GrantKey::Desktop)),
+    interface!(windows, Some(GrantKey::Desktop)),
+    interface!(clipboard, Some(GrantKey::Desktop)),
 ];
 
 impl wit::types::Host for Host {}

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use super::surface::{Functions, InterfaceName, NotAComponent, Surface};
 use crate::config::{Bytes, Plugin};
-use crate::grants::Authority;
+use crate::grants::{Authority, GrantKey};
 use crate::host::{INTERFACES, Interface, PACKAGE, bindings};
 
 /// Why a component is not admitted.
@@ -185,7 +185,14 @@ pub fn contract() -> &'static Surface {
 /// The line in a plugin's grants that links an interface.
 #[must_use]
 pub fn grant(interface: &Interface) -> String {
-    interface.key.map(|key| format!("{} = [\"{}\"]", key.name(), interface.name)).unwrap_or_default()
+    match interface.key {
+        None => String::new(),
+        Some(key @ (GrantKey::Requests | GrantKey::Desktop)) => {
+            format!("{} = [\"{}\"]", key.name(), interface.name)
+        }
+        Some(GrantKey::Hgcm) => "hgcm = { SERVICE = \"all\" }".to_owned(),
+        Some(GrantKey::Properties) => "properties = { read = [\"PATTERN\"] }".to_owned(),
+    }
 }
 
 /// Grants of interfaces that a component does not import, as lines.
@@ -249,7 +256,16 @@ mod tests {
             assert!(listed || interface.name == "types", "{}", interface.name);
         }
         let exports: Vec<_> = contract().exports.keys().map(InterfaceName::short).collect();
-        assert_eq!(exports, ["host-events", "lifecycle"]);
+        let expected = [
+            "clipboard-events",
+            "hgcm-completions",
+            "host-events",
+            "lifecycle",
+            "property-events",
+            "timer-events",
+            "window-events",
+        ];
+        assert_eq!(exports, expected);
     }
 
     #[test]

@@ -3,12 +3,14 @@
 //! The way of a component: [`admission`] reads its file and holds its type against its grants;
 //! [`cache`] loads its compiled form, which [`compile`] makes in another process when there is none;
 //! [`Sandbox::link`] links what was granted and nothing else; [`Program::start`] makes an
-//! [`Instance`], whose every call has a budget of two clocks, kept by the [`ticker`].
+//! [`Instance`], whose every call has a budget of two clocks, kept by the [`ticker`]; news becomes a call
+//! in `handlers`.
 
 pub mod admission;
 pub mod cache;
 pub mod compile;
 pub mod engine;
+mod handlers;
 mod load;
 pub mod surface;
 pub mod ticker;
@@ -21,9 +23,10 @@ use wasmtime::component::{InstancePre, Linker};
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline, WasmBacktrace};
 
 use crate::config::{Limits, Plugin};
-use crate::host::bindings::exports::bellhop::guest::{host_events, lifecycle};
+use crate::host::bindings::exports::bellhop::guest::lifecycle;
 use crate::host::{Host, printable};
 use cache::{Cache, Loaded};
+use handlers::{Handlers, Indices};
 use ticker::{TICK, Ticker};
 
 pub use lifecycle::Subscription;
@@ -47,7 +50,7 @@ pub struct Program {
     sandbox: Arc<Sandbox>,
     pre: InstancePre<Guest>,
     lifecycle: lifecycle::GuestIndices,
-    host_events: Option<host_events::GuestIndices>,
+    handlers: Indices,
     limits: Limits,
 }
 
@@ -74,7 +77,7 @@ pub struct Instance {
     sandbox: Arc<Sandbox>,
     store: Store<Guest>,
     lifecycle: lifecycle::Guest,
-    host_events: Option<host_events::Guest>,
+    handlers: Handlers,
     limits: Limits,
 }
 
@@ -131,14 +134,10 @@ impl Sandbox {
             (interface.link)(&mut linker).map_err(anyhow::Error::from)?;
         }
         let pre = linker.instantiate_pre(&component).map_err(anyhow::Error::from)?;
-        let handles_events = surface.exports.keys().any(|name| name.short() == "host-events");
         Ok(Program {
             sandbox: self.clone(),
             lifecycle: lifecycle::GuestIndices::new(&pre).map_err(anyhow::Error::from)?,
-            host_events: handles_events
-                .then(|| host_events::GuestIndices::new(&pre))
-                .transpose()
-                .map_err(anyhow::Error::from)?,
+            handlers: Indices::new(&pre, &surface).map_err(anyhow::Error::from)?,
             pre,
             limits: plugin.limits,
         })
@@ -179,16 +178,14 @@ impl Program {
         let _running = self.sandbox.ticker.running();
         let made = self.pre.instantiate(&mut store).and_then(|instance| {
             let lifecycle = self.lifecycle.load(&mut store, &instance)?;
-            let host_events =
-                self.host_events.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
-            Ok((lifecycle, host_events))
+            Ok((lifecycle, self.handlers.load(&mut store, &instance)?))
         });
         match made {
-            Ok((lifecycle, host_events)) => Ok(Instance {
+            Ok((lifecycle, handlers)) => Ok(Instance {
                 sandbox: self.sandbox.clone(),
                 store,
                 lifecycle,
-                host_events,
+                handlers,
                 limits: self.limits,
             }),
             Err(error) => Err(Fault::of(error, &self.limits)),
@@ -204,24 +201,6 @@ impl Instance {
     pub fn init(&mut self, config: &str) -> Result<Result<Subscription, String>, Fault> {
         let lifecycle = self.lifecycle.clone();
         self.call(|store| lifecycle.call_init(store, config))
-    }
-
-    /// Whether the component has a handler for the host's events.
-    #[must_use]
-    pub fn handles_host_events(&self) -> bool {
-        self.host_events.is_some()
-    }
-
-    /// Calls `on-host-events`; does nothing when there is no such export. The inner result is the
-    /// plugin's own word.
-    ///
-    /// # Errors
-    /// A [`Fault`], after which the instance is of no use.
-    pub fn on_host_events(&mut self, events: u32) -> Result<Result<(), String>, Fault> {
-        match self.host_events.clone() {
-            Some(handler) => self.call(|store| handler.call_on_host_events(store, events)),
-            None => Ok(Ok(())),
-        }
     }
 
     /// Makes one call within a fresh budget.

@@ -4,11 +4,12 @@ use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
+use nix::sys::eventfd::EventFd;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
-use x11rb::connection::{Connection as _, RequestConnection as _};
+use x11rb::connection::Connection as _;
 use x11rb::errors::{ConnectError, ConnectionError, ReplyError};
-use x11rb::protocol::randr::{self, ConnectionExt as _};
 use x11rb::protocol::xproto::{ConnectionExt as _, Window};
 use x11rb::reexports::x11rb_protocol::parse_display::{ConnectAddress, parse_display};
 use x11rb::reexports::x11rb_protocol::xauth::{Family, get_auth};
@@ -17,10 +18,6 @@ use x11rb::x11_utils::X11Error;
 
 use super::stream::{Bounded, SILENCE};
 use crate::Error;
-
-/// The first RandR with CRTCs, a primary output, and resources that can be read without a probe of the
-/// hardware.
-const RANDR: (u32, u32) = (1, 3);
 
 /// A display's TCP port is 6000 and its number, so larger numbers do not exist.
 const LAST_DISPLAY: u16 = u16::MAX - 6000;
@@ -95,8 +92,9 @@ impl From<Error> for Failure {
 }
 
 impl Server {
-    /// Connects, within [`SILENCE`] for each step.
-    pub(super) fn connect(display: Option<&str>) -> Result<Self, Error> {
+    /// Connects, within [`SILENCE`] for each step. Once `stop` is not 0, every wait for the server ends
+    /// at once, and the connection with it.
+    pub(super) fn connect(display: Option<&str>, stop: Option<Arc<EventFd>>) -> Result<Self, Error> {
         let Some(display) = display else {
             return Err(unavailable(
                 "No X server is named; set DISPLAY, or choose the headless desktop".to_owned(),
@@ -114,15 +112,11 @@ impl Server {
         let (stream, peer) = open(&first)
             .map_err(|error| unavailable(format!("No X server on {display}: {error}; it is tried again")))?;
         let Authorization { name, data, doubt } = authorization(peer, address.display);
-        let stream = Bounded::new(stream);
+        let stream = Bounded::new(stream, stop);
         let x = RustConnection::connect_to_stream_with_auth_info(stream, screen, name, data)
             .map_err(|error| setup_failure(display, &error, &doubt))?;
         let root = x.setup().roots.get(screen).map_or(x11rb::NONE, |screen| screen.root);
-        let server = Self { x, root, display: display.to_owned() };
-        match server.check_randr() {
-            Ok(()) => Ok(server),
-            Err(failure) => Err(failure.told_by(&server)),
-        }
+        Ok(Self { x, root, display: display.to_owned() })
     }
 
     /// Finds out whether the server still answers, and gives the call that begins time of its own.
@@ -137,25 +131,6 @@ impl Server {
     /// The name of the display, for messages.
     pub(super) fn display(&self) -> &str {
         &self.display
-    }
-
-    fn check_randr(&self) -> Result<(), Failure> {
-        let (major, minor) = RANDR;
-        let here = match self.x.extension_information(randr::X11_EXTENSION_NAME)? {
-            None => "none".to_owned(),
-            Some(_) => {
-                let version = self.x.randr_query_version(major, minor)?.reply()?;
-                if (version.major_version, version.minor_version) >= RANDR {
-                    return Ok(());
-                }
-                format!("{}.{}", version.major_version, version.minor_version)
-            }
-        };
-        let text = format!(
-            "X server {} cannot arrange outputs: that needs RandR {major}.{minor}, it has {here}",
-            self.display
-        );
-        Err(Error::NotSupported(text).into())
     }
 }
 

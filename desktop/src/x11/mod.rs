@@ -1,9 +1,11 @@
-//! X11 by RandR.
+//! X11: outputs by RandR, windows by what every client may see of the others'.
 //!
 //! | file | is |
 //! |---|---|
-//! | `connection` | reaching the server: address, authorization, extension; a failure told in words |
+//! | `connection` | reaching the server: address, authorization; a failure told in words |
 //! | `stream` | the bytes to and from it, with a bound on every wait |
+//! | `event_loop` | a thread that serves a connection: events, orders, a deadline, and connecting again |
+//! | `windows` | the windows |
 //! | `snapshot` | all that RandR says about outputs at one moment |
 //! | `arrangement` | which CRTC shows what where: as it is, and as a layout wants it |
 //! | `modes` | modes of our own: their timings, making them, removing them |
@@ -11,10 +13,14 @@
 
 mod arrangement;
 mod connection;
+mod event_loop;
 mod modes;
 mod snapshot;
 mod stream;
 mod transaction;
+mod windows;
+
+pub use windows::X11Windows;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -59,7 +65,11 @@ impl X11 {
         };
         let server = match alive {
             Some(server) => server,
-            None => Server::connect(self.display.as_deref())?,
+            None => {
+                let server = Server::connect(self.display.as_deref(), None)?;
+                snapshot::check_randr(&server).map_err(|failure| failure.told_by(&server))?;
+                server
+            }
         };
         match work(&server) {
             Err(failure @ Failure::Lost(_)) => Err(failure.told_by(&server)),

@@ -1,11 +1,16 @@
 //! All that RandR says about outputs at one moment.
 
+use x11rb::connection::RequestConnection as _;
 use x11rb::protocol::randr::{self, ConnectionExt as _, Crtc, Mode, ModeInfo, Rotation, SetConfig};
 use x11rb::protocol::xproto::ConnectionExt as _;
 
 use super::connection::{Failure, Server};
 use crate::layout::Limits;
-use crate::{Area, Output};
+use crate::{Area, Error, Output};
+
+/// The first RandR with CRTCs, a primary output, and resources that can be read without a probe of the
+/// hardware.
+const RANDR: (u32, u32) = (1, 3);
 
 /// A screen with its CRTCs, outputs and modes, each in the server's order.
 #[derive(Debug)]
@@ -53,6 +58,26 @@ pub(super) struct OutputNow {
 pub(super) struct ModeNow {
     pub(super) info: ModeInfo,
     pub(super) name: String,
+}
+
+/// Finds out whether a server has the RandR that a snapshot needs.
+pub(super) fn check_randr(server: &Server) -> Result<(), Failure> {
+    let (major, minor) = RANDR;
+    let here = match server.x.extension_information(randr::X11_EXTENSION_NAME)? {
+        None => "none".to_owned(),
+        Some(_) => {
+            let version = server.x.randr_query_version(major, minor)?.reply()?;
+            if (version.major_version, version.minor_version) >= RANDR {
+                return Ok(());
+            }
+            format!("{}.{}", version.major_version, version.minor_version)
+        }
+    };
+    let text = format!(
+        "X server {} cannot arrange outputs: that needs RandR {major}.{minor}, it has {here}",
+        server.display()
+    );
+    Err(Error::NotSupported(text).into())
 }
 
 impl Snapshot {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::hgcm::Hgcm;
 use super::latch::Latch;
 use super::requester::Requester;
 use super::{Bus, Interrupt};
@@ -16,34 +17,36 @@ const TOLERATED_STRAYS: u32 = 16;
 /// How long a line that will not go down may keep the thread from the processor's other work.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Services interrupts until the bus is closed.
-pub(super) fn service(bus: &dyn Bus, requester: &Requester, latch: &Latch) {
+/// Services interrupts until the bus is closed or the machine reset.
+pub(super) fn service(bus: &dyn Bus, requester: &Requester, latch: &Latch, hgcm: &Hgcm) {
     let mut strays = 0_u32;
     loop {
         match bus.wait_interrupt(None) {
             Interrupt::Reset => {
-                tracing::warn!("Machine was reset; its device is to be probed anew");
-                break latch.close();
+                tracing::warn!("Machine was reset: its device must be probed anew");
+                break;
             }
-            Interrupt::Closed => break latch.close(),
+            Interrupt::Closed => break,
             Interrupt::TimedOut => {}
             Interrupt::Raised if have_events(bus) => {
                 strays = 0;
-                acknowledge(requester, latch);
+                acknowledge(requester, latch, hgcm);
             }
             Interrupt::Raised => {
                 strays = strays.saturating_add(1);
-                quieten(strays, requester, latch);
+                quieten(strays, requester, latch, hgcm);
             }
         }
     }
+    latch.close();
+    hgcm.close();
 }
 
 fn have_events(bus: &dyn Bus) -> bool {
     bus.read_memory(HAVE_EVENTS).is_ok_and(|word| word & 0xff != 0)
 }
 
-fn acknowledge(requester: &Requester, latch: &Latch) {
+fn acknowledge(requester: &Requester, latch: &Latch, hgcm: &Hgcm) {
     let bits = match requester.interrupt(AcknowledgeEvents::new()) {
         Ok(answer) => answer.events.get(),
         Err(error) => return tracing::error!("{error}"),
@@ -56,18 +59,21 @@ fn acknowledge(requester: &Requester, latch: &Latch) {
         );
     }
     tracing::trace!(target: "bellhop::ring", step = 3u64, %events, "Interrupt acknowledged");
+    if events.contains(Events::HGCM) {
+        hgcm.completed();
+    }
     latch.raise(events);
 }
 
 /// Deals with an interrupt that announces nothing. The line is level triggered, so a device that
 /// holds it up for no reason would otherwise keep this thread running for ever.
-fn quieten(strays: u32, requester: &Requester, latch: &Latch) {
+fn quieten(strays: u32, requester: &Requester, latch: &Latch, hgcm: &Hgcm) {
     tracing::debug!(strays, "Interrupt without an event");
     if strays > TOLERATED_STRAYS {
         if strays == TOLERATED_STRAYS + 1 {
             tracing::warn!("Interrupt line stays up without events; acknowledging at a slow pace");
         }
-        acknowledge(requester, latch);
+        acknowledge(requester, latch, hgcm);
         std::thread::sleep(LONGEST_PAUSE.min(Duration::from_micros(u64::from(strays) * 50)));
     }
 }

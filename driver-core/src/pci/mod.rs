@@ -3,9 +3,11 @@
 //! What happens when the host rings: the device raises its interrupt line; the thread `vmmdev-irq`
 //! (`interrupt`) wakes from [`Bus::wait_interrupt`], acknowledges the events and latches their bits
 //! (`latch`); a session's [`Driver::wait`](crate::Driver::wait) takes them. What happens when an
-//! agent asks: `requester` carries the packet through DMA memory and the request port.
+//! agent asks: `requester` carries the packet through DMA memory and the request port; a call to a
+//! service of the host goes by `hgcm`.
 
 mod bus;
+mod hgcm;
 mod interrupt;
 mod latch;
 mod pages;
@@ -22,6 +24,7 @@ pub use session::PciSession;
 
 use crate::requests::HostVersion;
 use crate::{Error, Result, wire::Status};
+use hgcm::Hgcm;
 use latch::Latch;
 use requester::Requester;
 
@@ -32,6 +35,7 @@ pub struct PciDevice {
     bus: Arc<dyn Bus>,
     requester: Arc<Requester>,
     latch: Arc<Latch>,
+    hgcm: Arc<Hgcm>,
     host: HostVersion,
     interrupt_thread: Option<JoinHandle<()>>,
 }
@@ -46,17 +50,19 @@ impl PciDevice {
         let requester = Arc::new(Requester::new(bus.clone())?);
         let host = probe::probe(&*bus, &requester)?;
         let latch = Arc::new(Latch::default());
+        let hgcm = Arc::new(Hgcm::new(bus.clone(), requester.clone()));
         let interrupt_thread = std::thread::Builder::new()
             .name("vmmdev-irq".into())
             .stack_size(64 * 1024)
             .spawn({
-                let (bus, requester, latch) = (bus.clone(), requester.clone(), latch.clone());
-                move || interrupt::service(&*bus, &requester, &latch)
+                let (bus, requester) = (bus.clone(), requester.clone());
+                let (latch, hgcm) = (latch.clone(), hgcm.clone());
+                move || interrupt::service(&*bus, &requester, &latch, &hgcm)
             })
             .map_err(|error| {
                 Error::new(format!("start the interrupt thread ({error})"), Status::NO_MEMORY)
             })?;
-        Ok(Arc::new(Self { bus, requester, latch, host, interrupt_thread: Some(interrupt_thread) }))
+        Ok(Arc::new(Self { bus, requester, latch, hgcm, host, interrupt_thread: Some(interrupt_thread) }))
     }
 
     /// Opens a session, with an empty filter and no capabilities.

@@ -4,9 +4,9 @@ use super::Bus;
 use super::requester::Requester;
 use crate::requests::HostVersion;
 use crate::wire::{
-    CtlGuestFilterMask, Facility, FacilityStatus, GetHostVersion, GetHypervisorInfo, HeartbeatConfigure,
-    INTERFACE_VERSION, ReportGuestInfo, ReportGuestInfo2, ReportGuestStatus, Request, SetGuestCapabilities,
-    SetMouseStatus, Status,
+    CtlGuestFilterMask, Facility, FacilityStatus, GetHostVersion, GetHypervisorInfo, GuestFeatures,
+    HeartbeatConfigure, INTERFACE_VERSION, ReportGuestInfo, ReportGuestInfo2, ReportGuestStatus, Request,
+    SetGuestCapabilities, SetMouseStatus, Status,
 };
 use crate::{Error, Result};
 
@@ -98,6 +98,8 @@ fn additions() -> ReportGuestInfo2 {
     packet.major.set(major);
     packet.minor.set(minor);
     packet.build.set(build);
+    // HGCM requests say on whose behalf they are made.
+    packet.features.set(GuestFeatures::REQUESTOR_INFO.bits());
     packet.name[..name.len()].copy_from_slice(name.as_bytes());
     packet
 }

@@ -8,7 +8,8 @@ use super::latch::{Closed, SessionId, State};
 use crate::wire::{Capabilities, CtlGuestFilterMask, Events, Request, SetGuestCapabilities, Status};
 use crate::{Canceller, CapabilityState, Driver, Error, HgcmClient, HgcmParameter, Result, Wake};
 
-/// A session with a [`PciDevice`]. Dropping it withdraws its filter and its capabilities.
+/// A session with a [`PciDevice`]. Dropping it ends its HGCM connections, and withdraws its filter and
+/// its capabilities.
 pub struct PciSession {
     device: Arc<PciDevice>,
     id: SessionId,
@@ -49,7 +50,8 @@ impl PciSession {
     fn tell_filter(&self, filter: Events) -> Result<()> {
         let mut packet = CtlGuestFilterMask::new();
         packet.or_mask.set(filter.bits());
-        packet.not_mask.set(!filter.bits());
+        // What the host adds when HGCM is first used is not a session's to remove.
+        packet.not_mask.set(!(filter | Events::HGCM).bits());
         self.device.requester.typed(packet).map(drop)
     }
 
@@ -130,27 +132,28 @@ impl Driver for PciSession {
     }
 
     fn hgcm_connect(&self, service: &str) -> Result<HgcmClient> {
-        Err(Error::new(format!("connect to the HGCM service {service:?}"), Status::NOT_SUPPORTED))
+        self.device.hgcm.connect(self.id, service)
     }
 
     fn hgcm_call(
         &self,
-        _: HgcmClient,
+        client: HgcmClient,
         function: u32,
-        _: &mut [HgcmParameter],
-        _: Option<Duration>,
-        _: &Canceller,
+        parameters: &mut [HgcmParameter],
+        timeout: Option<Duration>,
+        cancel: &Canceller,
     ) -> Result<Status> {
-        Err(Error::new(format!("call HGCM function {function}"), Status::NOT_SUPPORTED))
+        self.device.hgcm.call(self.id, client, function, parameters, timeout, cancel)
     }
 
-    fn hgcm_disconnect(&self, _: HgcmClient) -> Result<()> {
-        Err(Error::new("disconnect from an HGCM service", Status::NOT_SUPPORTED))
+    fn hgcm_disconnect(&self, client: HgcmClient) -> Result<()> {
+        self.device.hgcm.disconnect(self.id, client)
     }
 }
 
 impl Drop for PciSession {
     fn drop(&mut self) {
+        self.device.hgcm.close_session(self.id);
         let withdrawn = self.update(|state| {
             let session = state.session(self.id);
             session.filter = Events::empty();

@@ -11,14 +11,9 @@ use super::ioctl::{
 };
 use super::node::{Node, Nodes};
 use super::reopen;
+use crate::outgoing_call::{LOCALHOST_EXISTING, MOST_CLIENTS};
 use crate::wire::{Capabilities, Events, Status};
 use crate::{CapabilityState, Error, HgcmClient, Result};
-
-/// The most HGCM clients of one session.
-const MOST_CLIENTS: usize = 64;
-
-/// An HGCM service of the host that exists already, as a kind of location.
-const LOCALHOST_EXISTING: u32 = 2;
 
 /// See the module.
 pub(super) struct Control {
@@ -31,6 +26,8 @@ struct State {
     filter: Events,
     set: Capabilities,
     clients: BTreeSet<HgcmClient>,
+    /// How many clients are about to be connected.
+    connecting: usize,
 }
 
 impl Control {
@@ -40,6 +37,7 @@ impl Control {
             filter: Events::empty(),
             set: Capabilities::empty(),
             clients: BTreeSet::new(),
+            connecting: 0,
         };
         Self { state: Mutex::new(state) }
     }
@@ -96,18 +94,24 @@ impl Control {
         doing: &str,
         name: [u8; 128],
     ) -> Result<HgcmClient> {
-        if self.lock().clients.len() >= MOST_CLIENTS {
-            return Err(Error::new(
-                format!("{doing} (at most {MOST_CLIENTS} clients)"),
-                Status::HGCM_TOO_MANY_CLIENTS,
-            ));
-        }
+        let node = {
+            let mut state = self.lock();
+            if state.clients.len() + state.connecting >= MOST_CLIENTS {
+                return Err(Error::new(
+                    format!("{doing} (at most {MOST_CLIENTS} clients)"),
+                    Status::HGCM_TOO_MANY_CLIENTS,
+                ));
+            }
+            let node = state.ready(nodes, path)?;
+            state.connecting += 1;
+            node
+        };
         // Without the lock: a host may take its time.
-        let node = self.lock().ready(nodes, path)?;
         let ask = hgcm_connect::Ask { location: LOCALHOST_EXISTING.into(), name };
-        let answer = self.acted(&node, doing, exchange(&*node, &ask))?;
-        let client = HgcmClient(answer.client.get());
+        let answer = self.acted(&node, doing, exchange(&*node, &ask));
         let mut state = self.lock();
+        state.connecting -= 1;
+        let client = HgcmClient(answer?.client.get());
         // A session that went meanwhile took the client with it.
         if state.node.as_ref().is_some_and(|current| Arc::ptr_eq(current, &node)) {
             state.clients.insert(client);

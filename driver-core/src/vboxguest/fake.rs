@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ptr::NonNull;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
@@ -122,8 +123,10 @@ impl Drop for Session {
 }
 
 impl Node for Session {
-    // SAFETY: nothing in here is; what follows an address is the test's own answer.
-    unsafe fn ioctl(&self, number: u32, buffer: &mut [u8]) -> Result<(), Errno> {
+    // SAFETY: what follows an address is the test's own answer.
+    unsafe fn ioctl(&self, number: u32, buffer: NonNull<[u8]>) -> Result<(), Errno> {
+        // SAFETY: the buffer is the caller's to lend.
+        let buffer = unsafe { &mut *buffer.as_ptr() };
         let (size_in, size_out) = (word(buffer, 0), word(buffer, 16));
         hold_against_the_table(number, buffer);
         let words = (24..size_in as usize / 4 * 4).step_by(4).map(|offset| word(buffer, offset)).collect();

@@ -4,6 +4,7 @@
 //! of one. So the buffers of the caller, which are its alone for as long as the call takes, can be
 //! named to it as they are.
 
+use std::ptr::NonNull;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -11,19 +12,14 @@ use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::header::{Fault, HEADER, header};
+use super::interruption::interruptible;
 use super::ioctl;
 use super::node::Node;
 use crate::wire::{HgcmParameter64, HgcmParameterType, RequestHeader, Status};
-use crate::{Error, HgcmClient, HgcmParameter, Result};
+use crate::{Canceller, HgcmClient, HgcmParameter};
 
-/// The most parameters of a call.
-const MOST_PARAMETERS: usize = 32;
-
-/// The most bytes of one parameter.
-const LARGEST_PARAMETER: usize = 24 << 20;
-
-/// The most bytes of a service's name, without the zero that ends it.
-const LONGEST_NAME: usize = 127;
+/// The most bytes of one parameter that the driver carries.
+pub(super) const LARGEST_PARAMETER: usize = 24 << 20;
 
 /// What stands between the header and the parameters.
 #[repr(C)]
@@ -42,46 +38,14 @@ const HEAD: usize = HEADER + size_of::<Head>();
 const PARAMETER: usize = size_of::<HgcmParameter64>();
 const _: () = assert!(HEAD == 40 && PARAMETER == 16);
 
-/// A service's name as the driver takes it.
-pub(super) fn name(service: &str) -> Result<[u8; 128]> {
-    let bytes = service.as_bytes();
-    if bytes.len() > LONGEST_NAME || bytes.is_empty() || bytes.contains(&0) {
-        return Err(Error::new(
-            format!("connect to an HGCM service (a name is 1 to {LONGEST_NAME} bytes, none of them zero)"),
-            Status::INVALID_PARAMETER,
-        ));
-    }
-    let mut name = [0; 128];
-    name[..bytes.len()].copy_from_slice(bytes);
-    Ok(name)
-}
-
-/// Refuses what the driver has no room for.
-pub(super) fn check(doing: &str, parameters: &[HgcmParameter]) -> Result<()> {
-    if parameters.len() > MOST_PARAMETERS {
-        let doing = format!("{doing} with {} parameters (at most {MOST_PARAMETERS})", parameters.len());
-        return Err(Error::new(doing, Status::TOO_MUCH_DATA));
-    }
-    let length = |parameter: &HgcmParameter| match parameter {
-        HgcmParameter::U32(_) | HgcmParameter::U64(_) => 0,
-        HgcmParameter::In(data) | HgcmParameter::Out { data, .. } | HgcmParameter::InOut(data) => data.len(),
-    };
-    match parameters.iter().map(length).max() {
-        Some(longest) if longest > LARGEST_PARAMETER => {
-            let doing = format!("{doing} with a parameter of {longest} bytes (at most {LARGEST_PARAMETER})");
-            Err(Error::new(doing, Status::OUT_OF_RANGE))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Makes a call whose parameters passed [`check`].
+/// Makes a call whose parameters passed [`check`](crate::outgoing_call::check).
 pub(super) fn call(
     node: &dyn Node,
     client: HgcmClient,
     function: u32,
     parameters: &mut [HgcmParameter],
     timeout: Option<Duration>,
+    cancel: &Canceller,
 ) -> Result<Status, Fault> {
     let size = HEAD + parameters.len() * PARAMETER;
     let head = Head {
@@ -98,11 +62,16 @@ pub(super) fn call(
     for parameter in &mut *parameters {
         buffer.extend_from_slice(described(parameter).as_bytes());
     }
-    // SAFETY: the buffer has the size in its header. Each address in it is that of a vector in
-    // `parameters` with the length beside it, none of which is touched before this returns; what the
-    // host may write to was borrowed as mutable.
-    unsafe { node.ioctl(ioctl::hgcm_call(size), &mut buffer) }.map_err(Fault::Refused)?;
+    interruptible(cancel, NonNull::from(&mut buffer[..]), |buffer| {
+        // SAFETY: the buffer has the size in its header, and lives until this returns. Each address in it
+        // is that of a vector in `parameters` with the length beside it, none of which is touched before;
+        // what the host may write to was borrowed as mutable.
+        unsafe { node.ioctl(ioctl::hgcm_call(size), buffer) }
+    })?;
     let status = RequestHeader::parse(&buffer).map_err(|_| Fault::Refused(Errno::EPROTO))?.status();
+    if status == Status::INTERRUPTED && cancel.is_cancelled() {
+        return Err(Fault::Answered(Status::CANCELLED));
+    }
     for (parameter, bytes) in parameters.iter_mut().zip(buffer[HEAD..].chunks_exact(PARAMETER)) {
         if let Ok(answer) = HgcmParameter64::read_from_bytes(bytes) {
             take_back(parameter, &answer);

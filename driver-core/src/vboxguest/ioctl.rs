@@ -2,6 +2,8 @@
 //!
 //! The driver insists on the exact size of both, and the number carries the larger one.
 
+use std::ptr::NonNull;
+
 use nix::errno::Errno;
 use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -140,7 +142,7 @@ pub(super) fn transfer<A: Ask>(node: &dyn Node, ask: &A) -> Result<(Status, A::A
     buffer[HEADER..size_in].copy_from_slice(ask.as_bytes());
     // SAFETY: the buffer is as long as the larger of the sizes in its header, and no ioctl of fixed
     // size has an address in it.
-    unsafe { node.ioctl(A::NUMBER, buffer) }?;
+    unsafe { node.ioctl(A::NUMBER, NonNull::from(&mut *buffer)) }?;
     // Neither can fail: the lengths are right by the way the buffer was made.
     let header = RequestHeader::parse(buffer).map_err(|_| Errno::EPROTO)?;
     let answer = A::Answer::read_from_bytes(&buffer[HEADER..size_out]).map_err(|_| Errno::EPROTO)?;

@@ -12,6 +12,7 @@ mod control;
 mod fake;
 mod header;
 mod hgcm;
+mod interruption;
 mod ioctl;
 mod node;
 mod open;
@@ -21,14 +22,15 @@ mod tests;
 mod waiting;
 
 use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use open::{InterfaceVersion, OpenError};
 
-use crate::outgoing;
 use crate::wire::{Capabilities, Events, MAX_REQUEST_SIZE, Status};
 use crate::{Canceller, CapabilityState, Driver, Error, HgcmClient, HgcmParameter, Result, Wake};
+use crate::{outgoing, outgoing_call};
 use control::Control;
 use header::Fault;
 use node::{DevicePath, Node, Nodes};
@@ -132,7 +134,7 @@ impl Driver for VboxGuest {
     }
 
     fn hgcm_connect(&self, service: &str) -> Result<HgcmClient> {
-        let name = hgcm::name(service)?;
+        let name = outgoing_call::name(service)?;
         let doing = format!("connect to the HGCM service {service:?}");
         self.control.connect(&*self.nodes, &self.path, &doing, name)
     }
@@ -143,13 +145,13 @@ impl Driver for VboxGuest {
         function: u32,
         parameters: &mut [HgcmParameter],
         timeout: Option<Duration>,
-        _cancel: &Canceller,
+        cancel: &Canceller,
     ) -> Result<Status> {
         let doing = format!("call HGCM function {function}");
-        hgcm::check(&doing, parameters)?;
+        outgoing_call::check(&doing, parameters, hgcm::LARGEST_PARAMETER)?;
         self.control.own(&doing, client)?;
         self.control.with(&*self.nodes, &self.path, &doing, |node| {
-            hgcm::call(node, client, function, parameters, timeout)
+            hgcm::call(node, client, function, parameters, timeout, cancel)
         })
     }
 
@@ -164,7 +166,7 @@ fn submit(node: &dyn Node, packet: &mut [u8], header: &crate::wire::RequestHeade
     packet[..header::HEADER].copy_from_slice(header.as_bytes());
     // SAFETY: the packet has the size in its header, and a request has no addresses in it that the
     // kernel follows.
-    unsafe { node.ioctl(ioctl::request(packet.len()), packet) }.map_err(Fault::Refused)
+    unsafe { node.ioctl(ioctl::request(packet.len()), NonNull::from(packet)) }.map_err(Fault::Refused)
 }
 
 fn known(doing: &'static str, bits: u32, valid: u32) -> Result<()> {

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use nix::errno::Errno;
@@ -17,10 +18,11 @@ pub(super) trait Node: Send + Sync {
     /// The errno; the buffer is then as it was.
     ///
     /// # Safety
-    /// The buffer begins with a header, and is at least as long as either size in it. Every address
+    /// The buffer is the caller's to read and write until this returns. It begins with a header, and is
+    /// at least as long as either size in it. Every address
     /// in the parameters of an HGCM call is that of as much memory as the parameter says, valid until
     /// this returns, and the caller's alone where the host may write.
-    unsafe fn ioctl(&self, number: u32, buffer: &mut [u8]) -> Result<(), Errno>;
+    unsafe fn ioctl(&self, number: u32, buffer: NonNull<[u8]>) -> Result<(), Errno>;
 }
 
 /// Where sessions come from.
@@ -48,11 +50,12 @@ struct Device(File);
 
 impl Node for Device {
     // SAFETY: the trait's promise is all that this relies on.
-    unsafe fn ioctl(&self, number: u32, buffer: &mut [u8]) -> Result<(), Errno> {
+    unsafe fn ioctl(&self, number: u32, buffer: NonNull<[u8]>) -> Result<(), Errno> {
+        let argument = buffer.as_ptr().cast::<u8>();
         // SAFETY: the file is open for as long as `self`. The driver reads and writes no more of the
         // buffer than the sizes in its header, which is no more than there is, and no other memory
         // than what the parameters of an HGCM call name, for which the caller vouches.
-        let outcome = unsafe { libc::ioctl(self.0.as_raw_fd(), number as libc::Ioctl, buffer.as_mut_ptr()) };
+        let outcome = unsafe { libc::ioctl(self.0.as_raw_fd(), number as libc::Ioctl, argument) };
         Errno::result(outcome).map(drop)
     }
 }

@@ -11,8 +11,10 @@ use zerocopy::IntoBytes;
 use super::fake::{ACQUIRE, CONNECT, FILTER, Fake, INTERRUPT, SET, Step, VERSION, WAIT, put, word};
 use super::{OpenError, VboxGuest};
 use crate::requests;
+use crate::wire::visible_region::Rect;
 use crate::wire::{
-    Capabilities, Events, GetHostTime, ReportGuestStats, Request, RequestHeader, RequestType, Status,
+    Capabilities, Events, GetHostTime, ReportGuestStats, Request, RequestHeader, RequestType, SeamlessMode,
+    Status,
 };
 use crate::{Canceller, CapabilityState, Driver, HgcmClient, HgcmParameter, Wake};
 
@@ -362,6 +364,47 @@ fn a_large_request_goes_by_the_number_without_a_size() {
 }
 
 #[test]
+fn the_seamless_mode_is_asked_for_and_a_mode_that_there_is_none_of_is_an_error() {
+    let (fake, driver) = driver();
+    for (answer, mode) in [(0, SeamlessMode::DISABLED), (1, SeamlessMode::VISIBLE_REGION)] {
+        fake.answer(0xC020_5602, move |buffer| {
+            put(buffer, 24, answer);
+            Ok(())
+        });
+        assert_eq!(requests::seamless_mode(&driver, answer == 1), Ok(mode));
+        assert_eq!(fake.steps(), [ioctl(1, 0xC020_5602, &[u32::MAX, if answer == 1 { 0x20 } else { 0 }])]);
+    }
+
+    fake.answer(0xC020_5602, |_| Ok(()));
+    let error = requests::seamless_mode(&driver, true).expect_err("the host left it alone");
+    assert_eq!(error.status, Status::INVALID_PARAMETER);
+}
+
+#[test]
+fn a_visible_region_of_many_rectangles_goes_by_the_ioctl_for_large_requests() {
+    let (fake, driver) = driver();
+    let rect = |index| Rect::new(index, 1, 2, 3);
+
+    for (count, number) in [(0, 0xC01C_5602), (1022, 0xFFFC_5602), (1023, 0x5603), (65_534, 0x5603)] {
+        let rects: Vec<_> = (0..count).map(rect).collect();
+        requests::report_visible_region(&driver, &rects).expect("it is carried");
+        let steps = fake.steps();
+        let [Step::Ioctl(1, sent, words)] = &steps[..] else { panic!("{steps:?}") };
+        assert_eq!((*sent, words[0], words.len()), (number, count as u32, 1 + 4 * count as usize));
+        assert_eq!(words.get(5), (count > 1).then_some(&1));
+    }
+
+    let error = requests::report_visible_region(&driver, &vec![rect(0); 65_535]).expect_err("too many");
+    assert_eq!(error.status, Status::TOO_MUCH_DATA);
+    assert_eq!(
+        error.to_string(),
+        "Cannot report the visible region (The number of rectangles of a visible region may be at most 65534, \
+         found 65535): VERR_TOO_MUCH_DATA (-42)"
+    );
+    assert_eq!(fake.steps(), []);
+}
+
+#[test]
 fn what_the_driver_would_refuse_is_not_sent() {
     let fake = Fake::default();
     let driver = VboxGuest::over(Box::new(fake.clone()), PathBuf::from("/dev/vboxuser")).expect("it opens");
@@ -526,4 +569,40 @@ fn a_service_that_the_host_does_not_serve_is_said_by_the_answer_s_status() {
     });
     let error = driver.hgcm_connect("Nobody").expect_err("nobody serves it");
     assert_eq!(error.status, Status::HGCM_SERVICE_NOT_FOUND);
+}
+
+#[test]
+fn a_cancelled_call_says_so_and_is_not_made_when_it_was_cancelled_before() {
+    let (fake, driver) = connected();
+    let cancel = Canceller::new();
+    fake.answer(0xC028_5607, {
+        let cancel = cancel.clone();
+        move |_| {
+            cancel.cancel();
+            Err(Errno::EINTR)
+        }
+    });
+
+    for calls in [1, 0] {
+        let error = driver.hgcm_call(HgcmClient(7), 1, &mut [], None, &cancel).expect_err("cancelled");
+        assert_eq!(error.to_string(), "Cannot call HGCM function 1: VERR_CANCELLED (-70)");
+        assert_eq!(fake.steps().len(), calls);
+    }
+}
+
+#[test]
+fn calls_of_one_session_are_under_way_at_the_same_time() {
+    let (fake, driver) = connected();
+    let all_in = std::sync::Barrier::new(8);
+    fake.answer(0xC028_5607, move |_| {
+        all_in.wait();
+        Ok(())
+    });
+
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| driver.hgcm_call(HgcmClient(7), 1, &mut [], None, &Canceller::new()));
+        }
+    });
+    assert_eq!(fake.steps().len(), 8);
 }

@@ -290,9 +290,10 @@ pub fn matches(patterns: &str, name: &str) -> bool {
     patterns.is_empty() || patterns.split('|').any(|pattern| matches_one(pattern, name))
 }
 
-/// Goes back to the last `*` only: an earlier one cannot help where that one did not. So the time is
-/// at most the product of both lengths, whatever a guest makes up.
-fn matches_one(pattern: &str, name: &str) -> bool {
+/// Whether a name matches one pattern, in which `|` is a character as any other.
+pub fn matches_one(pattern: &str, name: &str) -> bool {
+    // Goes back to the last `*` only: an earlier one cannot help where that one did not. So the time is
+    // at most the product of both lengths, whatever a guest makes up.
     let (mut pattern, mut name) = (pattern.chars(), name.chars());
     let mut star: Option<(std::str::Chars<'_>, std::str::Chars<'_>)> = None;
     loop {

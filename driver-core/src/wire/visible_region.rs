@@ -3,11 +3,14 @@
 use zerocopy::little_endian::I32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::packet::{check_total, split, start, word};
-use super::{Malformed, RequestType};
+use super::packet::{split, start, word};
+use super::{MAX_REQUEST_SIZE, Malformed, RequestType};
 
 /// The length of the request before its rectangles, in bytes.
 const HEAD: usize = 28;
+
+/// How many rectangles fit a request: 65534.
+pub const MAX_RECTS: usize = (MAX_REQUEST_SIZE as usize - HEAD) / Rect::SIZE;
 
 /// A rectangle in the coordinates of the virtual desktop, pixels (`RTRECT`).
 #[repr(C)]
@@ -40,10 +43,13 @@ const _: () = assert!(size_of::<Rect>() == Rect::SIZE);
 /// A request 72. No rectangles is a region too: nothing is visible.
 ///
 /// # Errors
-/// [`Malformed::TooLarge`] from 65 535 rectangles on: they do not fit a request.
+/// [`Malformed::TooLarge`] for more than [`MAX_RECTS`].
 pub fn request(rects: &[Rect]) -> Result<Vec<u8>, Malformed> {
+    if rects.len() > MAX_RECTS {
+        let what = "The number of rectangles of a visible region";
+        return Err(Malformed::TooLarge { what, limit: MAX_RECTS, found: rects.len() });
+    }
     let size = HEAD + rects.len() * Rect::SIZE;
-    check_total("A visible region in bytes", size)?;
     let mut packet = start(RequestType::VIDEO_SET_VISIBLE_REGION, size);
     packet.extend_from_slice(&(rects.len() as u32).to_le_bytes());
     packet.extend_from_slice(rects.as_bytes());
@@ -81,8 +87,12 @@ mod tests {
 
     #[test]
     fn no_more_than_65534_rectangles_fit() {
-        assert!(request(&vec![Rect::default(); 65_534]).is_ok());
-        assert!(request(&vec![Rect::default(); 65_535]).is_err());
+        assert_eq!(request(&vec![Rect::default(); 65_534]).map(|packet| packet.len()), Ok(1_048_572));
+        let refused = request(&vec![Rect::default(); 65_535]).expect_err("too many");
+        assert_eq!(
+            refused.to_string(),
+            "The number of rectangles of a visible region may be at most 65534, found 65535"
+        );
     }
 
     #[test]

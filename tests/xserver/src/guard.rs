@@ -1,4 +1,5 @@
-//! A server process that does not outlive its owner, however the owner ends.
+//! A process that does not outlive its owner, however the owner ends: a server, or a program that runs on
+//! one.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -8,71 +9,71 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// How long a server may take to end when it is asked to; then it is killed.
+/// How long a process may take to end when it is asked to; then it is killed.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Waits for its standard input to end, which it does when the owner ends, and then kills the server
+/// Waits for its standard input to end, which it does when the owner ends, and then kills the process
 /// and removes what it leaves behind.
 ///
-/// The kernel's own parent-death signal is no help: it follows the thread that started the server, and
+/// The kernel's own parent-death signal is no help: it follows the thread that started it, and
 /// a test's thread ends before the test program does.
 const WATCH: &str = r#"trap '' INT TERM HUP; read -r _; kill -KILL "$1"; shift; rm -rf -- "$@""#;
 
-/// A running server.
+/// A running process.
 #[derive(Debug)]
 pub(crate) struct Guarded {
-    server: Child,
+    process: Child,
     watch: Child,
 }
 
 impl Guarded {
-    /// Starts the server, and its watch. `remains` is what is to be removed should the owner not live
+    /// Starts the process, and its watch. `remains` is what is to be removed should the owner not live
     /// to do it.
     pub(crate) fn spawn(command: &mut Command, remains: &[&Path]) -> io::Result<Self> {
-        let mut server = command.spawn()?;
+        let mut process = command.spawn()?;
         let watch = Command::new("sh")
-            .args(["-c", WATCH, "sh", &server.id().to_string()])
+            .args(["-c", WATCH, "sh", &process.id().to_string()])
             .args(remains)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
         match watch {
-            Ok(watch) => Ok(Self { server, watch }),
+            Ok(watch) => Ok(Self { process, watch }),
             Err(error) => {
-                let _ = server.kill();
-                let _ = server.wait();
+                let _ = process.kill();
+                let _ = process.wait();
                 Err(error)
             }
         }
     }
 
-    /// The server's process id.
+    /// Its process id.
     pub(crate) fn id(&self) -> u32 {
-        self.server.id()
+        self.process.id()
     }
 
-    /// The server's standard output, once.
+    /// Its standard output, once.
     pub(crate) fn stdout(&mut self) -> Option<impl Read + std::os::fd::AsFd + use<>> {
-        self.server.stdout.take()
+        self.process.stdout.take()
     }
 
-    /// Whether the server still runs.
+    /// Whether it still runs.
     pub(crate) fn runs(&mut self) -> bool {
-        matches!(self.server.try_wait(), Ok(None))
+        matches!(self.process.try_wait(), Ok(None))
     }
 
-    /// Sends the server a signal.
+    /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        if let Ok(id) = i32::try_from(self.server.id()) {
+        if let Ok(id) = i32::try_from(self.process.id()) {
             let _ = kill(Pid::from_raw(id), signal);
         }
     }
 
-    /// Kills the server on the spot, as a crash would end it.
+    /// Kills it on the spot, as a crash would end it.
     pub(crate) fn kill(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -89,7 +90,7 @@ impl Drop for Guarded {
             std::thread::sleep(Duration::from_millis(2));
         }
         self.kill();
-        // Only now: the watch must not kill a stranger who got the server's process id.
+        // Only now: the watch must not kill a stranger who got its process id.
         let _ = self.watch.kill();
         let _ = self.watch.wait();
     }

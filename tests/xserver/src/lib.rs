@@ -1,4 +1,5 @@
-//! Real X servers for tests and the demo, and ways to look at them that share nothing with Bellhop.
+//! Real X servers for tests and the demo, programs that run on them, and ways to look at them that share
+//! nothing with Bellhop.
 //!
 //! ```no_run
 //! let server = bellhop_xserver::XServer::dummy()?;
@@ -13,8 +14,10 @@
 mod error;
 mod guard;
 mod look;
+mod program;
 mod server;
 
 pub use error::{Error, Missing};
-pub use look::{Geometry, Seen, SeenOutput, outputs_by_xrandr, screenshot};
+pub use look::{Geometry, Seen, SeenOutput, SeenWindow, outputs_by_xrandr, screenshot, windows_by_xwininfo};
+pub use program::{Program, Running};
 pub use server::XServer;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use crate::error::Error;
+use crate::program::Program;
 
 /// Size and place of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +88,29 @@ pub fn screenshot(display: &str, path: &Path) -> Result<(), Error> {
     succeeded("import", display, output).map(drop)
 }
 
+/// A child of the root window, as `xwininfo` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenWindow {
+    /// Its number.
+    pub id: u32,
+    /// Its place, that of its border's corner, and its size inside its border.
+    pub geometry: Geometry,
+    /// The numbers of all windows inside it.
+    pub inside: Vec<u32>,
+}
+
+/// The children of a display's root window from the bottom to the top, mapped or not, by the real
+/// `xwininfo`.
+///
+/// # Errors
+/// [`Error::Missing`] without `xwininfo`; [`Error::Look`] when it fails.
+pub fn windows_by_xwininfo(display: &str) -> Result<Vec<SeenWindow>, Error> {
+    let raw = Program::XWININFO.run(display, &["-root", "-tree"])?;
+    Ok(parse_windows(&raw))
+}
+
 /// Standard output, or the failure with standard error.
-fn succeeded(program: &'static str, display: &str, output: Output) -> Result<String, Error> {
+pub(crate) fn succeeded(program: &'static str, display: &str, output: Output) -> Result<String, Error> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
@@ -130,6 +152,32 @@ fn parse_geometry(word: &str) -> Option<Geometry> {
     Some(Geometry { width, height, x, y })
 }
 
+/// Each window has a line under that of its parent, those further up in the stack first, with its
+/// number, its name in quotes or a word about it in parentheses, and at the end its geometry from its
+/// parent's corner, and its place from the screen's:
+/// `     0x6002c2 "xterm": ("xterm" "XTerm")  486x341+269+276  +269+276`
+fn parse_windows(raw: &str) -> Vec<SeenWindow> {
+    let mut windows: Vec<SeenWindow> = Vec::new();
+    let mut outermost = 0;
+    for line in raw.lines() {
+        let text = line.trim_start();
+        let depth = line.len() - text.len();
+        let mut words = text.split_whitespace();
+        let id = words.next().and_then(|word| word.strip_prefix("0x"));
+        let Some(id) = id.and_then(|id| u32::from_str_radix(id, 16).ok()) else { continue };
+        let Some(geometry) = words.nth_back(1).and_then(parse_geometry) else { continue };
+        if outermost == 0 {
+            outermost = depth;
+        }
+        match windows.last_mut().filter(|_| depth > outermost) {
+            Some(window) => window.inside.push(id),
+            None => windows.push(SeenWindow { id, geometry, inside: Vec::new() }),
+        }
+    }
+    windows.reverse();
+    windows
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,5 +198,26 @@ mod tests {
         assert_eq!(seen.on(), ["DUMMY0 1366x777+0+0 primary", "DUMMY1 1024x768+1366+0"]);
         assert_eq!(seen.outputs.len(), 3);
         assert!(!seen.outputs[2].connected);
+    }
+
+    #[test]
+    fn what_xwininfo_writes_is_understood() {
+        let raw = "\nxwininfo: Window id: 0x50d (the root window) (has no name)\n\n  \
+                   Root window id: 0x50d (the root window) (has no name)\n  \
+                   Parent window id: 0x0 (none)\n     \
+                   2 children:\n     \
+                   0x6002c2 (has no name): ()  486x341+-9+276  +-9+276\n        \
+                   1 child:\n        \
+                   0x40000c \"a 1x1+2+3  +4+5\": (\"xterm\" \"XTerm\")  484x316+1+20  +270+296\n           \
+                   1 child:\n           \
+                   0x40001b (has no name): ()  484x316+0+0  +270+296\n     \
+                   0x600261 (has no name): ()  152x125+0+0  +0+0\n";
+
+        let seen = parse_windows(raw);
+
+        let ids: Vec<u32> = seen.iter().map(|window| window.id).collect();
+        assert_eq!(ids, [0x60_0261, 0x60_02c2]);
+        assert_eq!(seen[1].geometry, Geometry { width: 486, height: 341, x: -9, y: 276 });
+        assert_eq!(seen[1].inside, [0x40_000c, 0x40_001b]);
     }
 }

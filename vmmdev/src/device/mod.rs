@@ -6,7 +6,8 @@ mod registers;
 use driver_core::wire::device as wire;
 use driver_core::wire::{MAX_REQUEST_SIZE, RequestHeader, RequestType, Status, VERSION};
 
-use crate::faults::Faults;
+use crate::faults::{Fault, Faults};
+use crate::hgcm::Hgcm;
 use crate::journal::Journal;
 use crate::memory::{GuestMemory, MemoryFault};
 use crate::requests;
@@ -20,6 +21,7 @@ use config_space::ConfigSpace;
 pub struct Device {
     config: ConfigSpace,
     pub(crate) state: State,
+    pub(crate) hgcm: Hgcm,
     pub(crate) journal: Journal,
     pub(crate) faults: Faults,
     /// The request being handled, kept so that a small one costs no allocation.
@@ -32,9 +34,12 @@ const RC_OFFSET: u64 = 12;
 impl Device {
     /// A device as it is after power-on.
     pub fn new(settings: Settings) -> Self {
+        let mut hgcm = Hgcm::default();
+        hgcm.services.properties.store.announce(&settings);
         Self {
             config: ConfigSpace::new(),
             state: State::new(settings),
+            hgcm,
             journal: Journal::new(),
             faults: Faults::default(),
             packet: Vec::new(),
@@ -58,7 +63,18 @@ impl Device {
     pub fn port_write(&mut self, offset: u16, value: u32, memory: &mut dyn GuestMemory) {
         if matches!(offset, wire::PORT_REQUEST | wire::PORT_FAST_ACK) {
             self.request(u64::from(value), memory);
+            self.deliver(memory);
         }
+    }
+
+    /// Whether calls are answered and the guest has not heard of it: see [`deliver`](Self::deliver).
+    pub(crate) fn has_answers(&self) -> bool {
+        self.hgcm.has_answers()
+    }
+
+    /// Writes the answers to calls that waited to guest memory, and raises the event that says so.
+    pub(crate) fn deliver(&mut self, memory: &mut dyn GuestMemory) {
+        self.hgcm.deliver(&mut self.state, memory);
     }
 
     /// Reads 32 bits from BAR0 at `offset` bytes. At 8 this acknowledges the events; elsewhere it
@@ -96,7 +112,13 @@ impl Device {
     /// anew.
     pub fn reset(&mut self) {
         self.config = ConfigSpace::new();
+        self.restart();
+    }
+
+    /// The guest begins anew.
+    pub(crate) fn restart(&mut self) {
         self.state.reset();
+        self.hgcm.reset();
     }
 
     /// Handles the request at a physical address.
@@ -146,7 +168,7 @@ impl Device {
         let mut packet = std::mem::take(&mut self.packet);
         packet.resize(size as usize, 0);
         let answer = memory.read(address, &mut packet).and_then(|()| {
-            let fault = self.faults.strike(kind);
+            let fault = self.faults.strike(kind, requests::function_called(kind, &packet));
             let instead = fault.and_then(|fault| fault.before());
             if instead.is_some() && kind == RequestType::ACKNOWLEDGE_EVENTS {
                 // The line is still up, and its guest has nothing more to do about it.
@@ -156,7 +178,9 @@ impl Device {
                 Some(None) => return Ok(None),
                 Some(Some(status)) => status,
                 None => {
-                    let status = requests::dispatch(&mut self.state, kind, &mut packet, address, memory);
+                    let parts = (&mut self.state, &mut self.hgcm);
+                    let hgcm_fault = fault.and_then(Fault::hgcm);
+                    let status = requests::dispatch(parts, kind, &mut packet, address, memory, hgcm_fault);
                     fault.map_or(status, |fault| fault.after(&mut packet, status))
                 }
             };

@@ -15,8 +15,11 @@ mod system;
 use driver_core::wire::{self, Request, RequestType, Status};
 use zerocopy::FromBytes;
 
+use crate::faults::HgcmFault;
+use crate::hgcm::Hgcm;
 use crate::memory::GuestMemory;
 use crate::state::State;
+pub(crate) use hgcm::function_called;
 
 /// Carries a request out on a packet whose length keeps its type's rule.
 type Handler = fn(&mut State, &mut [u8]) -> Status;
@@ -97,11 +100,12 @@ const ROUTES: &[(RequestType, Handler)] = &[
 
 /// Carries a request out. `packet` is the whole of it, copied from `address` in guest memory.
 pub(crate) fn dispatch(
-    state: &mut State,
+    (state, hgcm): (&mut State, &mut Hgcm),
     kind: RequestType,
     packet: &mut [u8],
     address: u64,
     memory: &mut dyn GuestMemory,
+    fault: Option<HgcmFault>,
 ) -> Status {
     if state.guest.info.is_none() && !BEFORE_REPORT.contains(&kind) {
         return Status::NOT_SUPPORTED;
@@ -113,7 +117,7 @@ pub(crate) fn dispatch(
         return Status::INVALID_PARAMETER;
     }
     if hgcm::handles(kind) {
-        return hgcm::handle(state, kind, packet, address, memory);
+        return hgcm::handle((state, hgcm), kind, packet, address, memory, fault);
     }
     match ROUTES.binary_search_by_key(&kind, |(number, _)| *number) {
         Ok(index) => ROUTES[index].1(state, packet),

@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use super::Word;
-use crate::host::{Counters, NoSuchDisplay, TimedOut};
+use crate::content::BadContent;
+use crate::hgcm::{HgcmClientReport, Property, PropertyChange};
+use crate::host::{ClipboardError, ClipboardReport, Counters, NoSuchDisplay, PropertyRefused, TimedOut};
 use crate::journal::Seen;
 use crate::report::GuestReport;
 
@@ -24,6 +26,10 @@ pub enum Answer {
         session_id: u64,
         /// What it reported.
         guest: Box<GuestReport>,
+        /// Its connections to services.
+        hgcm: Vec<HgcmClientReport>,
+        /// What the clipboard holds, without its contents.
+        clipboard: ClipboardReport,
     },
     /// What the guest asked.
     Journal {
@@ -36,6 +42,28 @@ pub enum Answer {
     Seen(Seen),
     /// How often things happened.
     Counters(Counters),
+    /// What the guest reported last of its clipboard.
+    Formats {
+        /// Formats with `|` between them; `None` when it never reported any.
+        formats: Option<String>,
+    },
+    /// What the guest had in its clipboard.
+    Pasted {
+        /// How much it was, in bytes of a file.
+        bytes: usize,
+        /// The text itself, when no file was named for it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+    },
+    /// A guest property.
+    Property(Property),
+    /// Guest properties.
+    Properties {
+        /// In the order of their names.
+        properties: Vec<Property>,
+    },
+    /// The change of a guest property that was waited for.
+    Changed(PropertyChange),
     /// What can be said.
     Help {
         /// How each word is said, and what it does.
@@ -51,6 +79,9 @@ pub enum Refused {
     /// There is no such word.
     #[error("No word is called {0:?}; `help` lists them")]
     Unknown(String),
+    /// A word in quotes does not end.
+    #[error("A word begins with \" and has no end")]
+    Unended,
     /// What follows the word makes no sense.
     #[error("{wrong}. Usage: {usage}")]
     Usage {
@@ -68,6 +99,26 @@ pub enum Refused {
     /// What was waited for did not come.
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
+    /// A file cannot be read or written, or is not what it is said to be.
+    #[error("Cannot use the file {path:?}: {error}")]
+    File {
+        /// Which file.
+        path: String,
+        /// What is wrong.
+        error: String,
+    },
+    /// The clipboard did not do it.
+    #[error(transparent)]
+    Clipboard(#[from] ClipboardError),
+    /// What the guest had in its clipboard is not what it said it was.
+    #[error("Guest's clipboard: {0}")]
+    BadContent(#[from] BadContent),
+    /// There is no property of this name.
+    #[error("No property is called {0:?}")]
+    NoSuchProperty(String),
+    /// The property was not changed.
+    #[error(transparent)]
+    Property(#[from] PropertyRefused),
 }
 
 impl Refused {

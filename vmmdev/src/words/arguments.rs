@@ -5,13 +5,31 @@ use std::time::Duration;
 
 use super::Refused;
 
+/// How long a line may ask for: whoever speaks may be gone meanwhile.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// The words of a line.
+pub(super) fn words(line: &str) -> Result<Vec<&str>, Refused> {
+    let mut words = Vec::new();
+    let mut rest = line.trim_start();
+    while !rest.is_empty() {
+        let (word, behind) = match rest.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').ok_or(Refused::Unended)?,
+            None => rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len())),
+        };
+        words.push(word);
+        rest = behind.trim_start();
+    }
+    Ok(words)
+}
+
 /// The words after the first, taken from the front.
 #[derive(Debug)]
 pub struct Arguments<'a>(Vec<&'a str>);
 
 impl<'a> Arguments<'a> {
-    pub(super) fn new(words: impl Iterator<Item = &'a str>) -> Self {
-        Self(words.collect())
+    pub(super) fn new(words: &[&'a str]) -> Self {
+        Self(words.to_vec())
     }
 
     /// How many are left.
@@ -41,6 +59,16 @@ impl<'a> Arguments<'a> {
             return Err(Refused::usage(format!("{name} is the last word; its value is wanted after it")));
         }
         Ok(Some(self.0.remove(at)))
+    }
+
+    /// Takes `--timeout TIME` from wherever it stands.
+    pub(super) fn time_out(&mut self) -> Result<Option<Duration>, Refused> {
+        match self.option("--timeout")?.map(time).transpose()? {
+            Some(timeout) if timeout > LONGEST => {
+                Err(Refused::usage(format!("{timeout:?} is too long, {LONGEST:?} is the most")))
+            }
+            timeout => Ok(timeout),
+        }
     }
 
     /// Makes sure that nothing is left.
@@ -97,13 +125,22 @@ mod tests {
 
     #[test]
     fn an_option_is_taken_from_wherever_it_stands() {
-        let mut arguments = Arguments::new("--since 7 81".split(' '));
+        let mut arguments = Arguments::new(&["--since", "7", "81"]);
         assert_eq!(arguments.option("--since"), Ok(Some("7")));
         assert_eq!(arguments.option("--since"), Ok(None));
         assert_eq!(arguments.number(), Ok(81));
         assert!(arguments.end().is_ok());
 
-        assert!(Arguments::new("81 --since".split(' ')).option("--since").is_err());
+        assert!(Arguments::new(&["81", "--since"]).option("--since").is_err());
+    }
+
+    #[test]
+    fn words_have_blanks_between_them_and_quoted_ones_inside() {
+        assert_eq!(words("  a  b\n"), Ok(vec!["a", "b"]));
+        assert_eq!(words("set /a \"x  y\" \"\""), Ok(vec!["set", "/a", "x  y", ""]));
+        assert_eq!(words(""), Ok(vec![]));
+        assert_eq!(words("a \"b"), Err(Refused::Unended));
+        assert_eq!(words("a\"b"), Ok(vec!["a\"b"]));
     }
 
     #[test]

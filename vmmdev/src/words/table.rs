@@ -3,10 +3,13 @@
 use driver_core::wire::{Events, RequestType, Status};
 
 use super::arguments::{Arguments, bits, number};
+use super::clipboard::clipboard;
+use super::properties::property;
 use super::wait::wait;
 use super::{Answer, Console, Refused, Word};
-use crate::faults::{Fault, Times};
+use crate::faults::{Fault, HgcmFault, Times};
 use crate::host::Hint;
+use crate::report::GuestReport;
 
 /// Everything that can be said to a host.
 pub const WORDS: &[Word] = &[
@@ -24,6 +27,21 @@ pub const WORDS: &[Word] = &[
         help: "ask for statistics at this pace; 0 for none",
         run: interval,
     },
+    Word {
+        name: "clipboard",
+        arguments: "put FORMAT FILE [FORMAT FILE ...] | get FORMAT [FILE] [--timeout TIME] | formats | \
+                    mode off|host-to-guest|guest-to-host|both",
+        help: "copy files for the guest to paste, or paste what it copied, as text, html, png or bmp; \
+               this process reads and writes the files",
+        run: clipboard,
+    },
+    Word {
+        name: "property",
+        arguments: "set NAME VALUE [FLAGS] | get NAME | delete NAME | list [PATTERN] | \
+                    wait PATTERN [--since TIMESTAMP] [--timeout TIME]",
+        help: "change or show guest properties, or wait for a change; a value in quotes may have blanks",
+        run: property,
+    },
     Word { name: "events", arguments: "HEX", help: "raise event bits and change nothing", run: events },
     Word { name: "force", arguments: "HEX", help: "raise event bits, wanted or not", run: force },
     Word { name: "stray", arguments: "", help: "raise the interrupt line for no reason", run: stray },
@@ -32,9 +50,17 @@ pub const WORDS: &[Word] = &[
     Word { name: "restore", arguments: "", help: "restore the state that was saved last", run: restore },
     Word {
         name: "inject",
-        arguments: "REQUEST STATUS|ignore [TIMES|always]",
-        help: "make the next requests of a type fail, by name or number",
+        arguments: "REQUEST STATUS|ignore|twice|never|after-cancel|oversize|vanish [TIMES|always] \
+                    [--function NUMBER]",
+        help: "make the next requests of a type fail, by name or number; the latter five, and a function, \
+               are for HGCM calls",
         run: inject,
+    },
+    Word {
+        name: "vanish",
+        arguments: "SERVICE",
+        help: "make a service of HGCM go, and all its clients with it",
+        run: vanish,
     },
     Word { name: "heal", arguments: "", help: "take back all that was injected", run: heal },
     Word { name: "state", arguments: "", help: "show what the guest reported", run: state },
@@ -48,7 +74,7 @@ pub const WORDS: &[Word] = &[
     Word {
         name: "wait",
         arguments: "report | guest-capability NAME | filter EVENT | facility NAME STATUS | \
-                    request TYPE [--since NUMBER] [--timeout TIME]",
+                    clipboard FORMAT | request TYPE [--since NUMBER] [--timeout TIME]",
         help: "wait until the guest has done something; 10s when nothing else is said",
         run: wait,
     },
@@ -131,9 +157,18 @@ fn restore(console: &Console, arguments: Arguments<'_>) -> Result<Answer, Refuse
 }
 
 fn inject(console: &Console, mut arguments: Arguments<'_>) -> Result<Answer, Refused> {
+    let function = arguments.option("--function")?.map(number).transpose()?;
     let request = request_type(arguments.next("a request")?)?;
+    let hgcm = |fault| Fault::Hgcm { function, fault };
     let fault = match arguments.next("a status")? {
+        "ignore" if function.is_some() => return Err(Refused::usage("a function is answered, or never")),
         "ignore" => Fault::Ignore,
+        "twice" => hgcm(HgcmFault::Twice),
+        "never" => hgcm(HgcmFault::Never),
+        "after-cancel" => hgcm(HgcmFault::AfterCancel),
+        "oversize" => hgcm(HgcmFault::Oversize),
+        "vanish" => hgcm(HgcmFault::Vanish),
+        status if function.is_some() => hgcm(HgcmFault::Answer(Status(number(status)?))),
         status => Fault::Fail(Status(number(status)?)),
     };
     let times = match arguments.len() {
@@ -148,6 +183,13 @@ fn inject(console: &Console, mut arguments: Arguments<'_>) -> Result<Answer, Ref
     Ok(Answer::Done {})
 }
 
+fn vanish(console: &Console, mut arguments: Arguments<'_>) -> Result<Answer, Refused> {
+    let service = arguments.next("a service")?;
+    arguments.end()?;
+    console.host.drop_service(service);
+    Ok(Answer::Done {})
+}
+
 fn heal(console: &Console, arguments: Arguments<'_>) -> Result<Answer, Refused> {
     arguments.end()?;
     console.host.clear_faults();
@@ -156,8 +198,18 @@ fn heal(console: &Console, arguments: Arguments<'_>) -> Result<Answer, Refused> 
 
 fn state(console: &Console, arguments: Arguments<'_>) -> Result<Answer, Refused> {
     arguments.end()?;
-    let guest = Box::new(console.host.guest());
-    Ok(Answer::State { session_id: console.host.session_id(), guest })
+    Ok(state_with(console, console.host.guest()))
+}
+
+/// What is known of a guest that reported this.
+pub(super) fn state_with(console: &Console, guest: GuestReport) -> Answer {
+    let host = &console.host;
+    Answer::State {
+        session_id: host.session_id(),
+        guest: Box::new(guest),
+        hgcm: host.hgcm_clients(),
+        clipboard: host.clipboard(),
+    }
 }
 
 fn journal(console: &Console, mut arguments: Arguments<'_>) -> Result<Answer, Refused> {

@@ -2,23 +2,19 @@
 
 use std::time::Duration;
 
+use driver_core::wire::shared_clipboard::Formats;
 use driver_core::wire::{Capabilities, Events, Facility, FacilityStatus};
 
-use super::arguments::{Arguments, named, number, time};
-use super::table::request_type;
+use super::arguments::{Arguments, named, number};
+use super::table::{request_type, state_with};
 use super::{Answer, Console, Refused};
 use crate::report::GuestReport;
 
 /// How long is waited when the line does not say.
-const USUAL: Duration = Duration::from_secs(10);
-/// How long a line may ask for: whoever speaks may be gone meanwhile.
-const LONGEST: Duration = Duration::from_secs(600);
+pub(super) const USUAL: Duration = Duration::from_secs(10);
 
 pub(super) fn wait(console: &Console, mut arguments: Arguments<'_>) -> Result<Answer, Refused> {
-    let timeout = arguments.option("--timeout")?.map_or(Ok(USUAL), time)?;
-    if timeout > LONGEST {
-        return Err(Refused::usage(format!("{timeout:?} is too long, {LONGEST:?} is the most")));
-    }
+    let timeout = arguments.time_out()?.unwrap_or(USUAL);
     let since = arguments.option("--since")?;
     match arguments.next("what to wait for")? {
         "request" => {
@@ -50,6 +46,12 @@ pub(super) fn wait(console: &Console, mut arguments: Arguments<'_>) -> Result<An
             arguments.end()?;
             reported(console, timeout, |guest| guest.facility(facility) == Some(status))
         }
+        "clipboard" => {
+            let wanted = named(arguments.next("a format")?, "format", Formats::from_name)?;
+            arguments.end()?;
+            let formats = console.host.wait_clipboard(timeout, |formats| formats.contains(wanted))?;
+            Ok(Answer::Formats { formats: Some(formats.to_string()) })
+        }
         other => Err(Refused::usage(format!("{other:?} cannot be waited for"))),
     }
 }
@@ -59,6 +61,5 @@ fn reported(
     timeout: Duration,
     wanted: impl FnMut(&GuestReport) -> bool,
 ) -> Result<Answer, Refused> {
-    let guest = Box::new(console.host.wait_guest(timeout, wanted)?);
-    Ok(Answer::State { session_id: console.host.session_id(), guest })
+    Ok(state_with(console, console.host.wait_guest(timeout, wanted)?))
 }

@@ -3,6 +3,8 @@
 // Each test file uses a part of it.
 #![allow(dead_code)]
 
+pub mod hgcm;
+
 use std::time::Duration;
 
 use driver_core::pci::{Bus, Interrupt};

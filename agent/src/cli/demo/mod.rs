@@ -46,8 +46,8 @@ pub(super) fn demo(options: &Options) -> Result<Verdict> {
     let (host, driver) = drivers::simulated()?;
     let desktop = run::desktop(&config);
     say!("Guest    {}", driver.describe());
-    say!("Desktop  {} ({})", desktop.outputs.describe(), desktop.reason);
-    let agent = Agent::start(&config, driver, desktop.outputs.clone(), compiler()?)?;
+    say!("Desktop  {} ({})", desktop.desktop.outputs.describe(), desktop.reason);
+    let agent = Agent::start(&config, driver, desktop.desktop.clone(), compiler()?)?;
     let (running, wanted) = agent.running();
     say!("Plugins  {running} of {wanted} run");
 

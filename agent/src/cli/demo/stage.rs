@@ -54,8 +54,8 @@ impl Stage {
                 lines.iter().for_each(|line| say!("    {line}"));
             }
             _ => {
-                say!("  {} says:", self.desktop.outputs.describe());
-                match self.desktop.outputs.enumerate() {
+                say!("  {} says:", self.desktop.desktop.outputs.describe());
+                match self.desktop.desktop.outputs.enumerate() {
                     Err(error) => say!("    {error}"),
                     Ok(outputs) => {
                         for output in outputs {

@@ -32,7 +32,7 @@ enum Reply {
 pub(super) fn ctl(options: &Options) -> Result<()> {
     let path = options.control.path().context("No socket is known; name the host's with --control PATH")?;
     let (flags, words): (Vec<_>, Vec<_>) = options.words.iter().partition(|word| *word == "--json");
-    let mut line = words.into_iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+    let mut line = words.into_iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
     if line.contains('\n') {
         bail!("The words contain a line break; say one line at a time");
     }
@@ -50,21 +50,35 @@ pub(super) fn ctl(options: &Options) -> Result<()> {
     }
 }
 
+/// A word as it is said: in quotes when it has blanks itself.
+fn quoted(word: &str) -> String {
+    if word.is_empty() || word.contains(char::is_whitespace) {
+        format!("\"{word}\"")
+    } else {
+        word.to_owned()
+    }
+}
+
 /// Prints without a panic when nobody reads.
 fn print(text: &str) -> Result<()> {
     let text = if text.is_empty() { String::new() } else { format!("{text}\n") };
     std::io::stdout().write_all(text.as_bytes()).context("Cannot write to standard output")
 }
 
-/// The answer for people: a list line by line, all else spread out.
+/// The answer for people: a text as it is, a list line by line, all else spread out.
 fn readable(answer: &Value) -> Result<String> {
     if let Some(words) = answer.get("words").and_then(Value::as_array) {
         let text = |word: &Value, at| word.get(at).and_then(Value::as_str).unwrap_or_default().to_owned();
         let lines = words.iter().map(|word| format!("{}\n    {}", text(word, 0), text(word, 1)));
         return Ok(lines.collect::<Vec<_>>().join("\n"));
     }
-    if let Some(requests) = answer.get("requests").and_then(Value::as_array) {
-        return Ok(requests.iter().map(Value::to_string).collect::<Vec<_>>().join("\n"));
+    for list in ["requests", "properties"] {
+        if let Some(lines) = answer.get(list).and_then(Value::as_array) {
+            return Ok(lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n"));
+        }
+    }
+    if let Some(text) = answer.get("text").and_then(Value::as_str) {
+        return Ok(text.to_owned());
     }
     match answer.as_object() {
         Some(fields) if fields.is_empty() => Ok(String::new()),

@@ -30,7 +30,9 @@ Attach it to a machine:
      \"Could not enable error recovery\" is harmless.
   3. The guest's own vboxguest driver finds the device: /dev/vboxguest appears.
   4. vmmdev ctl hint 0 1280 800
-     `vmmdev ctl help` lists the words.";
+     `vmmdev ctl help` lists the words. What is copied for the guest and pasted from it goes through
+     files, which the process that serves reads and writes, as its own user and from its own folder:
+     vmmdev ctl clipboard put text /tmp/a.txt";
 
 /// A VirtualBox host's side of VMMDev, for a machine in QEMU
 #[derive(Debug, Parser)]

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Result};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ::vfio_user::{DmaMapFlags, DmaUnmapFlags, ServerBackend};
 use vfio_bindings::bindings::vfio::{
@@ -13,12 +14,14 @@ use super::intx::Intx;
 use super::layout::Region;
 use super::windows::{Offer, Windows};
 use crate::host::Host;
+use crate::memory::SharedMemory;
 
 /// See the module's documentation. Dropping it gives the guest's memory and its interrupt back.
 #[derive(Debug)]
 pub(super) struct Machine {
     host: Host,
-    memory: Windows,
+    /// Shared with the host, which answers calls in it after their request.
+    memory: Arc<Mutex<Windows>>,
     intx: Intx,
     begun: bool,
 }
@@ -26,7 +29,7 @@ pub(super) struct Machine {
 impl Machine {
     /// A machine that has not said anything.
     pub(super) fn new(host: &Host) -> Self {
-        Self { host: host.clone(), memory: Windows::default(), intx: Intx::default(), begun: false }
+        Self { host: host.clone(), memory: Arc::default(), intx: Intx::default(), begun: false }
     }
 
     /// Before the first thing that a machine does: it was just powered on, whatever the last one
@@ -37,7 +40,13 @@ impl Machine {
             tracing::info!("Machine attached");
             self.host.with_device(crate::Device::reset);
             self.host.wire(Some(Box::new(self.intx.clone())));
+            let memory: SharedMemory = self.memory.clone();
+            self.host.attach_memory(&memory);
         }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Windows> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks whether an interrupt is to be sent after a change of the pin.
@@ -73,14 +82,13 @@ impl ServerBackend for Machine {
     fn region_write(&mut self, region: u32, offset: u64, data: &[u8]) -> Result<()> {
         self.begin();
         let (region, offset) = place(region, offset, data.len())?;
-        let memory = &mut self.memory;
         self.host.with_device(|device| match region {
             Region::Config => device.config_write(offset, data),
             // What a guest may write there, the legacy drawing area, is not modelled.
             Region::Memory => {}
             Region::Ports => {
                 if let Ok(word) = <[u8; 4]>::try_from(data) {
-                    device.port_write(offset as u16, u32::from_le_bytes(word), memory);
+                    device.port_write(offset as u16, u32::from_le_bytes(word), &mut *self.memory());
                 }
             }
         });
@@ -97,7 +105,7 @@ impl ServerBackend for Machine {
     ) -> Result<()> {
         self.begin();
         tracing::debug!(?flags, address, size, file = fd.is_some(), "Guest memory is mapped");
-        self.memory.open(Offer {
+        self.memory().open(Offer {
             address,
             size,
             readable: flags.contains(DmaMapFlags::READ),
@@ -110,10 +118,10 @@ impl ServerBackend for Machine {
         self.begin();
         tracing::debug!(?flags, address, size, "Guest memory is unmapped");
         if flags.contains(DmaUnmapFlags::UNMAP_ALL) {
-            self.memory.close_all();
+            self.memory().close_all();
             return Ok(());
         }
-        self.memory.close(address, size)
+        self.memory().close(address, size)
     }
 
     fn reset(&mut self) -> Result<()> {
