@@ -9,7 +9,7 @@ use bellhop_agent::sandbox::compile::Compiler;
 use bellhop_agent::sandbox::surface::{NotAComponent, Surface};
 use bellhop_agent::sandbox::{Sandbox, engine};
 use support::fixtures::Fixture;
-use support::{bellhop, display_component};
+use support::{bellhop, plugin_component};
 use tempfile::TempDir;
 
 const LOG: &str = "bellhop:guest/log@0.1.0";
@@ -102,7 +102,7 @@ fn a_file_beyond_the_limit_is_refused_unread() {
 
 #[test]
 fn every_import_that_was_not_granted_is_listed_with_its_grant() {
-    let component = std::fs::read(display_component()).expect("the display plugin was built");
+    let component = std::fs::read(plugin_component("display")).expect("the display plugin was built");
 
     let found = mismatches(&component, "grants = { requests = [\"guest\"] }");
 

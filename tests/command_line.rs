@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use support::fixtures::Fixture;
-use support::{bellhop, display_component};
+use support::{bellhop, plugin_component};
 use tempfile::TempDir;
 
 fn run(folder: &Path, arguments: &[&str]) -> Output {
@@ -143,7 +143,7 @@ fn a_configuration_that_is_not_text_is_refused() {
 fn a_component_that_does_not_fit_fails_the_check_and_not_the_others() {
     let text = format!(
         "[plugins.quiet]\ncomponent = \"quiet.wasm\"\n[plugins.display]\ncomponent = {:?}\n",
-        display_component()
+        plugin_component("display")
     );
 
     let (code, said) = check(&text);
@@ -156,7 +156,7 @@ fn a_component_that_does_not_fit_fails_the_check_and_not_the_others() {
 #[test]
 fn the_reference_configuration_is_right_and_explained() {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    let _ = display_component();
+    let _ = plugin_component("display");
 
     let checked = run(root, &["check", "--config", "agent.toml"]);
     let explained = run(root, &["explain", "display", "--config", "agent.toml"]);
@@ -175,7 +175,7 @@ fn the_reference_configuration_is_right_and_explained() {
 #[test]
 fn explaining_a_file_names_the_grants_it_would_need() {
     let folder = tempfile::tempdir().expect("there is room for a folder");
-    let component = display_component();
+    let component = plugin_component("display");
 
     let output = run(folder.path(), &["explain", &component.to_string_lossy()]);
 
@@ -326,7 +326,7 @@ fn a_daemon_whose_plugin_is_refused_runs_on_and_says_why() {
 #[test]
 fn a_demo_without_a_screen_plays_to_the_end() {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    let _ = display_component();
+    let _ = plugin_component("display");
 
     let output = run(root, &["demo", "--config", "agent.toml"]);
 

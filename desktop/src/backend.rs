@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::headless::Headless;
-use crate::x11::{X11, X11Windows};
+use crate::x11::{X11, X11Clipboards, X11Windows};
 use crate::{Clipboards, Outputs, Windows};
 
 /// How many outputs [`choose`] gives a headless desktop.
@@ -95,14 +95,13 @@ pub fn choose(backend: Backend, display: Option<&str>) -> Chosen {
         }
         (configured, _) => (configured, "configured".to_owned()),
     };
-    let headless = Desktop::headless(HEADLESS_OUTPUTS);
     let desktop = match backend {
         Backend::X11 => Desktop {
             outputs: Arc::new(X11::new(display)),
             windows: Arc::new(X11Windows::new(display)),
-            ..headless
+            clipboards: Arc::new(X11Clipboards::new(display)),
         },
-        Backend::Headless | Backend::Auto => headless,
+        Backend::Headless | Backend::Auto => Desktop::headless(HEADLESS_OUTPUTS),
     };
     Chosen { desktop, backend, reason }
 }
@@ -130,7 +129,8 @@ mod tests {
         ];
         for (backend, display, described) in cases {
             let Chosen { desktop, reason, .. } = choose(backend, display);
-            for of in [desktop.outputs.describe(), desktop.windows.describe()] {
+            let Desktop { outputs, windows, clipboards } = desktop;
+            for of in [outputs.describe(), windows.describe(), clipboards.describe()] {
                 assert!(of.starts_with(described), "{backend} {display:?}: {of}, {reason}");
             }
         }

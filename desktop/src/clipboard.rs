@@ -3,6 +3,8 @@
 //! Formats are MIME types. `text/plain` is UTF-8 with line feeds, whatever a desktop's own names and
 //! encodings for text are.
 
+use std::time::Duration;
+
 use crate::Error;
 
 /// The most formats that an offer, ours or another program's, is told with.
@@ -10,6 +12,12 @@ pub const MOST_FORMATS: usize = 64;
 
 /// The longest name of a format, in bytes; longer ones are not told.
 pub const LONGEST_FORMAT: usize = 255;
+
+/// The most reads that can be under way in one [`Clipboard`].
+pub const MOST_READS: usize = 16;
+
+/// How long an answer to [`Listener::wanted`] is waited for.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// Which of the desktop's clipboards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,12 +53,21 @@ pub trait Listener: Send + Sync {
     fn changed(&self, selection: Selection, content: Content);
 
     /// A read ended. [`Error::Busy`] means that the owner changed meanwhile, so that what there was can
-    /// not be had any more.
+    /// not be had any more, or that more than [`MOST_READS`] were asked for; [`Error::Invalid`] that there
+    /// is more than its limit, or that it is our own; [`Error::Failed`] that nobody owns the selection, or
+    /// its owner has no such format, refuses, is silent or makes no sense; [`Error::Unavailable`] that the
+    /// desktop went away.
     fn read(&self, read: ReadId, outcome: Result<Vec<u8>, Error>);
 
-    /// Another program wants what is offered. It is to be answered within 30 seconds by
+    /// Another program wants what is offered. It is to be answered within [`ANSWER_WITHIN`] by
     /// [`Clipboard::answer`]; then it is refused.
     fn wanted(&self, wanted: WantedId, selection: Selection, format: &str);
+
+    /// The desktop's screen saver began or ended, by which a desktop that is locked can be told. Told at
+    /// the start if it is on. It says nothing of a desktop that is locked without its screen saver.
+    fn locked(&self, locked: bool) {
+        let _ = locked;
+    }
 }
 
 /// The clipboard of one desktop, as one user of it has it.
@@ -59,15 +76,14 @@ pub trait Listener: Send + Sync {
 /// [`Listener`]. Dropping it gives up what it owns and ends what is under way; its listener is not called
 /// any more once that returned.
 pub trait Clipboard: Send + Sync {
-    /// Begins or ends to tell of a selection.
+    /// Begins or ends to tell of a selection. To begin anew has it told anew.
     fn watch(&self, selection: Selection, on: bool);
 
-    /// Asks whoever owns a selection for its content, of at most `limit` bytes; more is
-    /// [`Error::Invalid`].
+    /// Asks whoever owns a selection for its content, of at most `limit` bytes. It need not be watched.
     fn read(&self, selection: Selection, format: &str, limit: usize) -> ReadId;
 
-    /// Takes a selection over, and offers its content in these formats. What was asked of an earlier
-    /// offer can still be answered.
+    /// Takes a selection over, and offers its content in these formats, the best first. What was asked of
+    /// an earlier offer can still be answered.
     fn offer(&self, selection: Selection, formats: &[String]);
 
     /// Gives a selection up, if it is still ours.

@@ -132,4 +132,12 @@ mod tests {
         assert_eq!(desktop.enumerate().expect("here"), before);
         assert_eq!(desktop.layouts_applied(), 0);
     }
+
+    #[test]
+    fn nobody_sees_windows() {
+        let desktop = Headless::new(1);
+
+        assert!(matches!(desktop.look(), Err(Error::NotSupported(_))));
+        assert!(matches!(desktop.watch(Box::new(|| ())).map(|_| ()), Err(Error::NotSupported(_))));
+    }
 }

@@ -64,7 +64,7 @@ pub trait Windows: Send + Sync {
 
     /// Calls `changed` whenever [`look`](Self::look) would answer something else, or not any more, until
     /// the guard that is returned is dropped. `changed` is called from a thread of the desktop's, must
-    /// not wait, and must not call this desktop.
+    /// not wait, and must not call this desktop. What there is at the start is looked at after this.
     ///
     /// A desktop that goes away is looked for until it is back, at a slow pace; nothing else here polls.
     ///

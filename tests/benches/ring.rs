@@ -31,7 +31,7 @@ use driver_core::pci::PciDevice;
 use driver_core::requests::{self, DisplayChange};
 use driver_core::wire::Events;
 use driver_core::{Driver, Wake};
-use support::display_component;
+use support::plugin_component;
 use vmmdev::carrier::InProcess;
 use vmmdev::{Hint, Host};
 
@@ -67,7 +67,7 @@ impl Bench {
 }
 
 fn instance(bench: &Bench) -> Instance {
-    let component = display_component();
+    let component = plugin_component("display");
     let text = format!(
         "[plugins.display]\ncomponent = {component:?}\n[plugins.display.grants]\nevents = [\"display-change\", \
          \"restored\"]\ncapabilities = [\"graphics\"]\nrequests = [\"display\", \"guest\"]\ndesktop = [\"outputs\"]"

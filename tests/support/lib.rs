@@ -35,16 +35,22 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 /// # Panics
 /// When it has none within [`PATIENCE`].
 pub fn says(plugin: &str, text: &str) {
-    eventually(text, || lines_of(plugin).iter().any(|line| line.contains(text)));
+    let said = || lines_of(plugin).iter().any(|line| line.contains(text));
+    let end = Instant::now() + PATIENCE;
+    while !said() {
+        assert!(Instant::now() < end, "Not within {PATIENCE:?}: {text}\nIt says: {:#?}", lines_of(plugin));
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
-/// The display plugin's component, as `cargo xtask build` makes it.
+/// A plugin's component, as `cargo xtask build` makes it.
 ///
 /// # Panics
 /// When it was not built.
 #[must_use]
-pub fn display_component() -> PathBuf {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/plugins/display.wasm"));
+pub fn plugin_component(name: &str) -> PathBuf {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/plugins"));
+    let path = folder.join(name).with_extension("wasm");
     assert!(path.is_file(), "{} is missing: run `cargo xtask build` first", path.display());
     path
 }

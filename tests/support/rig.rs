@@ -11,10 +11,11 @@ use driver_core::Driver;
 use driver_core::pci::PciDevice;
 use driver_core::wire::{RequestType, Status};
 use tempfile::TempDir;
+use toml::{Table, Value};
 use vmmdev::carrier::InProcess;
 use vmmdev::{GuestReport, Hint, Host};
 
-use crate::{PATIENCE, bellhop, display_component, log};
+use crate::{PATIENCE, bellhop, log, plugin_component};
 
 /// A plugin of a rig: its name, its component, and the rest of its table in `agent.toml`.
 struct PluginSpec {
@@ -82,16 +83,25 @@ impl Default for Setup {
 }
 
 impl RigBuilder {
-    /// Adds the display plugin under a name, with its usual grants.
+    /// Adds the display plugin under a name, as the reference `agent.toml` has it.
     #[must_use]
     pub fn display(self, name: &str) -> Self {
-        let grants = r#"
-            events = ["display-change", "restored"]
-            capabilities = ["graphics"]
-            requests = ["display", "guest"]
-            desktop = ["outputs"]"#;
-        let component = display_component();
-        self.component(name, component, &format!("grants = {{ {} }}", grants.trim().replace('\n', ",")))
+        self.reference("display", name, "")
+    }
+
+    /// Adds a plugin of the reference `agent.toml` under a name, with changes to its table, in TOML.
+    ///
+    /// # Panics
+    /// When there is no such plugin, or the changes are no TOML.
+    #[must_use]
+    pub fn reference(self, plugin: &str, name: &str, changes: &str) -> Self {
+        let reference: Table = include_str!("../../agent.toml").parse().expect("agent.toml is TOML");
+        let mut table = reference["plugins"][plugin].as_table().expect("a table").clone();
+        table.remove("component");
+        merge(&mut table, changes.parse().expect("the changes are TOML"));
+        // Tables in tables are written in braces, because this one is not where it will stand.
+        let lines: String = table.iter().map(|(key, value)| format!("{key} = {}\n", inline(value))).collect();
+        self.component(name, plugin_component(plugin), &lines)
     }
 
     /// Adds a plugin by its bytes, with further lines of its table.
@@ -199,4 +209,28 @@ impl Drop for Rig {
 /// One cache for all tests of a user, so that a component is compiled once.
 fn common_cache() -> PathBuf {
     std::env::temp_dir().join(format!("bellhop-tests-{}", nix::unistd::geteuid()))
+}
+
+/// Lays changes over a table: tables are merged, all else is replaced.
+fn merge(table: &mut Table, changes: Table) {
+    for (key, value) in changes {
+        match (table.get_mut(&key), value) {
+            (Some(Value::Table(inner)), Value::Table(changes)) => merge(inner, changes),
+            (_, value) => {
+                table.insert(key, value);
+            }
+        }
+    }
+}
+
+/// A value as it is written within a line.
+fn inline(value: &Value) -> String {
+    match value {
+        Value::Table(table) => {
+            let pairs: Vec<_> =
+                table.iter().map(|(key, value)| format!("{key} = {}", inline(value))).collect();
+            format!("{{ {} }}", pairs.join(", "))
+        }
+        other => other.to_string(),
+    }
 }

@@ -2,6 +2,8 @@
 
 use driver_core::wire::{RequestHeader, RequestType, Status};
 
+use crate::hgcm::HgcmService;
+
 /// How many faults can be armed at a time. Arming one more drops the oldest.
 const CAPACITY: usize = 64;
 
@@ -26,8 +28,8 @@ pub enum Fault {
     },
     /// An HGCM call (requests 62 and 63) goes wrong. On other requests it does nothing.
     Hgcm {
-        /// Only calls of this function; `None` is any.
-        function: Option<u32>,
+        /// Only calls of this function of a service; `None` is any.
+        function: Option<(HgcmService, u32)>,
         /// What goes wrong.
         fault: HgcmFault,
     },
@@ -74,7 +76,7 @@ impl Fault {
     }
 
     /// Whether the fault is for a call of this function.
-    fn concerns(self, called: Option<u32>) -> bool {
+    fn concerns(self, called: Option<(HgcmService, u32)>) -> bool {
         match self {
             Self::Hgcm { function: Some(function), .. } => called == Some(function),
             _ => true,
@@ -138,7 +140,11 @@ impl Faults {
     }
 
     /// The oldest fault that strikes this request, which may be a call of a function.
-    pub(crate) fn strike(&mut self, request_type: RequestType, function: Option<u32>) -> Option<Fault> {
+    pub(crate) fn strike(
+        &mut self,
+        request_type: RequestType,
+        function: Option<(HgcmService, u32)>,
+    ) -> Option<Fault> {
         if self.armed.is_empty() {
             return None;
         }
@@ -187,13 +193,15 @@ mod tests {
     #[test]
     fn a_fault_of_a_function_strikes_no_other() {
         let mut faults = Faults::default();
-        let fault = Fault::Hgcm { function: Some(3), fault: HgcmFault::Never };
+        let read = Some((HgcmService::Clipboard, 3));
+        let fault = Fault::Hgcm { function: read, fault: HgcmFault::Never };
         faults.arm(RequestType::HGCM_CALL_64, fault, Times::Next(1));
 
-        let struck = [None, Some(4), Some(3), Some(3)]
+        let others = [None, Some((HgcmService::Clipboard, 4)), Some((HgcmService::Properties, 3))];
+        let struck = [others[0], others[1], others[2], read, read]
             .map(|function| faults.strike(RequestType::HGCM_CALL_64, function).is_some());
 
-        assert_eq!(struck, [false, false, true, false]);
+        assert_eq!(struck, [false, false, false, true, false]);
     }
 
     #[test]

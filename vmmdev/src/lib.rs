@@ -31,7 +31,7 @@ pub mod words;
 
 pub use device::Device;
 pub use faults::{Fault, HgcmFault, Times};
-pub use hgcm::{ClientClass, HgcmClientReport, Property, PropertyChange};
+pub use hgcm::{ClientClass, HgcmClientReport, HgcmService, Property, PropertyChange};
 pub use host::{
     ClipboardError, ClipboardReport, Counters, Credentials, Hint, Host, NoSuchDisplay, PropertyRefused,
     Saved, Sent, TimedOut, Wire,

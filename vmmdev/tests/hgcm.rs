@@ -5,8 +5,8 @@ mod guest;
 use driver_core::pci::Bus;
 use driver_core::wire::{Events, GetHostVersion, HostFeatures, Request, Status};
 use guest::hgcm::{Form, Give};
-use guest::{Guest, bare, set_word, word};
-use vmmdev::{ClientClass, Fault, HgcmFault, Times};
+use guest::{Guest, SOON, bare, set_word, word};
+use vmmdev::{ClientClass, Fault, HgcmFault, HgcmService, Times};
 
 const PROPERTIES: &str = "VBoxGuestPropSvc";
 const GET: u32 = 1;
@@ -175,6 +175,39 @@ fn a_change_at_the_host_answers_a_call_without_the_guest_s_doing() {
 }
 
 #[test]
+fn a_host_and_a_guest_in_two_threads_do_not_block_each_other() {
+    let guest = Guest::reported();
+    let client = guest.client(PROPERTIES);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let order = std::sync::atomic::Ordering::Relaxed;
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            for round in 0_u64.. {
+                guest.host.set_property("/a", &round.to_string(), "").expect("a property");
+                guest.host.hgcm_clients();
+                if done.load(order) {
+                    break;
+                }
+            }
+        });
+        let mut answered = 0;
+        for round in 0..500 {
+            let made = guest.wait(2, client, WAIT, &WAITING);
+            if round % 5 == 0 && guest.cancel(&made) == Status::SUCCESS {
+                continue;
+            }
+            while guest.answer(&made).is_none() {
+                guest.bus.wait_interrupt(Some(SOON));
+                guest.acknowledge();
+            }
+            answered += 1;
+        }
+        done.store(true, order);
+        assert!(answered >= 400);
+    });
+}
+
+#[test]
 fn a_cancelled_call_is_never_answered() {
     let guest = Guest::reported();
     let client = guest.client(PROPERTIES);
@@ -245,15 +278,16 @@ fn a_reset_forgets_clients_and_calls_and_writes_nothing() {
 #[test]
 fn connections_and_calls_go_on_over_a_restore() {
     let guest = Guest::reported();
+    let saved = guest.host.save();
     let client = guest.client(PROPERTIES);
     let made = guest.wait(2, client, WAIT, &WAITING);
-    let saved = guest.host.save();
 
+    // It was saved before the guest wanted to hear of calls.
     guest.host.restore(&saved);
 
     assert!(guest.answer(&made).is_none());
-    set(&guest, client, "/a", "1");
-    assert!(guest.answer(&made).is_some());
+    guest.host.set_property("/a", "1", "").expect("a property");
+    assert!(guest.answer(&made).is_some() && guest.line());
 }
 
 /// A sound call with one buffer, to be spoilt: the parameter stands at 44, its page list at 60.
@@ -412,7 +446,10 @@ fn of_any_function(fault: HgcmFault) -> Fault {
 fn one_function_of_a_service_is_answered_as_wanted() {
     let guest = Guest::reported();
     let client = guest.client(PROPERTIES);
-    let fault = Fault::Hgcm { function: Some(GET), fault: HgcmFault::Answer(Status::TRY_AGAIN) };
+    let fault = Fault::Hgcm {
+        function: Some((HgcmService::Properties, GET)),
+        fault: HgcmFault::Answer(Status::TRY_AGAIN),
+    };
     guest.host.inject(driver_core::wire::RequestType::HGCM_CALL_64, fault, Times::Always);
 
     set(&guest, client, "/a", "1");
@@ -484,6 +521,6 @@ fn a_service_that_vanishes_takes_its_clients_along() {
     assert_eq!(guest.call(one, GET, &[]).status, Status::HGCM_INVALID_CLIENT_ID);
     let again = guest.client(PROPERTIES);
     let made = guest.wait(2, again, WAIT, &WAITING);
-    guest.host.drop_service(PROPERTIES);
+    guest.host.drop_service(HgcmService::Properties);
     assert_eq!(guest.answer(&made).expect("done").status, Status::HGCM_INVALID_CLIENT_ID);
 }

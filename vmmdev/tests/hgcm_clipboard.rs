@@ -8,6 +8,8 @@ use driver_core::wire::Status;
 use driver_core::wire::shared_clipboard::{self as wire, Formats, Function, Message, Mode};
 use guest::hgcm::{Answer, Give, Got, Made};
 use guest::{Guest, SOON};
+use serde_json::json;
+use vmmdev::words::Console;
 use vmmdev::{ClipboardError, content};
 
 const BIT_63: u64 = 1 << 63;
@@ -503,6 +505,28 @@ fn only_the_last_announcement_waits() {
 }
 
 #[test]
+fn a_message_that_was_shown_is_there_to_be_fetched() {
+    let client = Client::new();
+    client.put(&[(Formats::TEXT, b"x\0\0\0")]);
+    let peeked = client.call(Function::MESSAGE_PEEK_NO_WAIT, &[Give::U64(0), Give::U32(0)]);
+    assert_eq!(peeked.u64(0), 3);
+    client.report(1);
+    let in_vain = client.guest.host.clipboard_get(Formats::TEXT, Duration::from_millis(5));
+    assert!(in_vain.is_err());
+
+    client.put(&[(Formats::HTML, b"x\0")]);
+    let got = client.call(Function::MESSAGE_GET, &[Give::U32(3), Give::U32(0)]);
+
+    assert_eq!((got.status, got.u32(1)), (Status::SUCCESS, 4), "with what is true now");
+    let peeked = client.peek(3);
+    assert!(client.guest.host.clipboard_get(Formats::TEXT, Duration::from_millis(5)).is_err());
+    assert!(client.guest.answer(&peeked).is_some());
+    let (id, context, _) = client.message();
+    assert_eq!(id, Message::READ_DATA_WITH_CONTEXT, "although nobody waits for it any more");
+    assert_eq!(client.write(context, 1, b"late"), Status::SUCCESS);
+}
+
+#[test]
 fn who_connects_late_hears_of_what_is_there() {
     let guest = Guest::reported();
     guest.host.clipboard_put([(Formats::TEXT, content::text("x"))]).expect("put");
@@ -545,6 +569,85 @@ fn a_guest_at_a_loss_begins_anew() {
     assert_eq!(got, Err(ClipboardError::Nothing { format: Formats::TEXT, status }));
     let write = client.status(Function::DATA_WRITE, &[Give::U32(1), Give::In(b"x")]);
     assert_eq!(write, Status::INVALID_CONTEXT, "its features are forgotten");
+}
+
+#[test]
+fn what_the_guest_has_is_pasted_by_a_word() {
+    let client = Client::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let console = Console::new(&client.guest.host);
+    client.report(7);
+    // Two by one pixels, red and blue.
+    let bitmap: Vec<u8> = [40, 2, 1, 1 | 24 << 16, 0, 8, 0, 0, 0, 0]
+        .into_iter()
+        .flat_map(u32::to_le_bytes)
+        .chain([0, 0, 255, 255, 0, 0, 0, 0])
+        .collect();
+    let (text, html) = (content::text("one\ntwo\n"), content::html(b"<b>x</b>"));
+    let png = path("a.png");
+    for (line, wire, answer) in [
+        ("clipboard get text".to_owned(), &text, json!({ "bytes": 8, "text": "one\ntwo\n" })),
+        ("clipboard get html --timeout 10s".to_owned(), &html, json!({ "bytes": 8, "text": "<b>x</b>" })),
+        (format!("clipboard get text {}", path("a.txt")), &text, json!({ "bytes": 8 })),
+        (format!("clipboard get bmp {}", path("a.bmp")), &bitmap, json!({ "bytes": 62 })),
+        ("clipboard get bmp".to_owned(), &bitmap, json!({ "bytes": 62 })),
+        (format!("clipboard get png {png}"), &bitmap, json!(null)),
+    ] {
+        let peeked = client.peek(3);
+        let said = std::thread::scope(|threads| {
+            let host = threads.spawn(|| console.say(&line));
+            while client.guest.answer(&peeked).is_none() {
+                client.guest.bus_wait();
+            }
+            let (_, context, format) = client.message();
+            assert_eq!(client.write(context, format, wire), Status::SUCCESS);
+            host.join().expect("no panic").expect("pasted")
+        });
+        let said = serde_json::to_value(said).expect("json");
+        assert!(answer.is_null() || said == answer, "{line}: {said}");
+    }
+    assert_eq!(std::fs::read_to_string(path("a.txt")).expect("a file"), "one\ntwo\n");
+    assert_eq!(std::fs::read(path("a.bmp")).expect("a file")[14..], bitmap);
+    let png = content::png(&std::fs::read(png).expect("a file")).expect("a picture");
+    assert_eq!(png[40..], [0, 0, 255, 255, 255, 0, 0, 255]);
+
+    let formats = serde_json::to_value(console.say("wait clipboard text").expect("reported")).expect("json");
+    assert_eq!(formats, json!({ "formats": "text|bitmap|html" }));
+    let state = serde_json::to_value(console.say("state").expect("a state")).expect("json");
+    let waiting =
+        json!([{ "client": client.number, "service": wire::SERVICE, "class": "user", "waiting": [] }]);
+    assert_eq!(state["hgcm"], waiting);
+    assert_eq!(state["clipboard"]["guest"], "text|bitmap|html");
+}
+
+#[test]
+fn a_guest_that_sends_something_else_than_it_says_is_refused() {
+    let client = Client::new();
+    let console = Console::new(&client.guest.host);
+    let peeked = client.peek(3);
+    std::thread::scope(|threads| {
+        let host = threads.spawn(|| console.say("clipboard get text"));
+        while client.guest.answer(&peeked).is_none() {
+            client.guest.bus_wait();
+        }
+        let (_, context, format) = client.message();
+        client.write(context, format, b"odd");
+        let refused = host.join().expect("no panic").expect_err("no text").to_string();
+        assert!(refused.starts_with("Guest's clipboard: A text of the clipboard is UTF-16"), "{refused}");
+    });
+}
+
+#[test]
+fn a_busy_host_is_injected() {
+    let client = Client::new();
+    client.put(&[(Formats::TEXT, b"x\0\0\0")]);
+    let console = Console::new(&client.guest.host);
+    console.say("inject HGCMCall64 -52 2 --function data-read").expect("injected");
+
+    let statuses = [(); 3].map(|()| client.read(1, 100).status);
+
+    assert_eq!(statuses, [Status::TRY_AGAIN, Status::TRY_AGAIN, Status::SUCCESS]);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 mod guest;
 
 use driver_core::pci::Bus;
-use driver_core::wire::{GetSessionId, Request, RequestType, Status};
+use driver_core::wire::{GetSessionId, Request, RequestType, Status, guest_property, shared_clipboard};
+use guest::hgcm::{Form, Give, SLOT};
 use guest::{Guest, bare, set_word};
 use vmmdev::Device;
 
@@ -89,6 +90,152 @@ fn addresses_anywhere_leave_the_device_alive() {
         guest.bus.write_port(0, address).expect("a port");
     }
     assert_eq!(guest.ask(GetSessionId::new()).0, Status::SUCCESS);
+}
+
+/// A call that is mostly sound: its types, its page lists, and what they say are what a guest might
+/// write, or nearly.
+fn random_call(numbers: &mut Numbers, client: u32) -> Vec<u8> {
+    let wide = numbers.below(4) != 0;
+    let (kind, length) = if wide { (63, 16) } else { (62, 12) };
+    let count = numbers.below(6) as u32;
+    let lists = 44 + length * count;
+    let size = lists + 40 * count + numbers.below(64) as u32;
+    let mut packet = bare(kind, size);
+    let number = if numbers.below(20) == 0 { numbers.word() } else { client };
+    let function = if numbers.below(10) == 0 { numbers.word() } else { numbers.below(30) as u32 };
+    let counted = if numbers.below(20) == 0 { numbers.word() } else { count };
+    for (offset, value) in [(32, number), (36, function), (40, counted)] {
+        set_word(&mut packet, offset, value);
+    }
+    for index in 0..count {
+        let (entry, list) = ((44 + length * index) as usize, lists + 40 * index);
+        let kind = [1, 2, 4, 5, 6, 10, 10, 10, 11, 11, 12, 13, numbers.word()][numbers.below(13) as usize];
+        set_word(&mut packet, entry, kind);
+        let small = numbers.below(9000) as u32;
+        let low = [0, small, small, numbers.word()][numbers.below(4) as usize];
+        set_word(&mut packet, entry + 4, low);
+        let place = if numbers.below(10) == 0 { numbers.word() } else { list };
+        let flags = 1 + numbers.below(4) as u32;
+        set_word(&mut packet, entry + 8, if kind == 11 { place << 8 | flags } else { place });
+        // The list: directions, then an offset and a count, then pages in memory, on top of each other,
+        // beyond it, and on the request itself.
+        set_word(&mut packet, list as usize, flags);
+        set_word(
+            &mut packet,
+            list as usize + 4,
+            numbers.below(4096) as u32 | (numbers.below(6) as u32) << 16,
+        );
+        for page in 0..4 {
+            let address = [0x10_0000, 0x20_0000, 0x20_1000, 0x4F_F000, 0x50_0000, numbers.word()];
+            set_word(&mut packet, list as usize + 8 + 8 * page, address[numbers.below(6) as usize]);
+        }
+    }
+    packet
+}
+
+/// The parameters that a function of a service takes, nearly.
+fn usual_parameters<'a>(
+    numbers: &mut Numbers,
+    service: &str,
+    function: u64,
+    bytes: &'a [u8],
+) -> Vec<Give<'a>> {
+    let name =
+        [&b"/a\0"[..], b"/b|/a*\0", b"/VirtualBox/HostInfo/VBoxVer\0", bytes][numbers.below(4) as usize];
+    let (data, number) = (Give::Both(b"before", 500), Give::U32(numbers.below(9) as u32));
+    let long = Give::U64(numbers.below(2));
+    let mut parameters = match (service, function) {
+        (guest_property::SERVICE, 1) => vec![Give::In(name), data, long, number],
+        (guest_property::SERVICE, 2 | 3) => vec![Give::In(name), Give::In(bytes), Give::In(b"TRANSRESET\0")],
+        (guest_property::SERVICE, 4) => vec![Give::In(name)],
+        (guest_property::SERVICE, 5) => vec![Give::In(name), Give::Out(5000), number],
+        (guest_property::SERVICE, _) => vec![Give::In(name), long, Give::Out(500), number],
+        (_, 1 | 8..=10 | 28) => vec![number, Give::U32(0)],
+        (_, 2) => vec![number],
+        (_, 3) => vec![number, data, number],
+        (_, 4) => vec![Give::U64(1 << 32 | numbers.below(3)), number, Give::In(bytes)],
+        (_, 6 | 7) => vec![Give::U64(1), Give::U64(1 << 63)],
+        _ => vec![],
+    };
+    if numbers.below(4) == 0 {
+        let at = numbers.below(parameters.len() as u64 + 1) as usize;
+        let other = [number, long, Give::In(bytes), Give::Out(0), data][numbers.below(5) as usize];
+        parameters.truncate(at);
+        parameters.push(other);
+    }
+    parameters
+}
+
+#[test]
+fn calls_of_every_shape_leave_the_services_alive() {
+    let guest = Guest::frank();
+    let mut numbers = Numbers(4);
+    let services = [guest_property::SERVICE, shared_clipboard::SERVICE];
+    let mut clients = services.map(|service| guest.connect_as(service, 0x800E).1);
+    for round in 0..40_000_u32 {
+        let which = numbers.below(2) as usize;
+        let slot = 1 + numbers.below(30) as u32;
+        let address = 0x10_0000 + slot * SLOT;
+        if numbers.below(2) == 0 {
+            guest.ring(address, &random_call(&mut numbers, clients[which]));
+        } else {
+            let function = 1 + numbers.below(if which == 0 { 6 } else { 28 });
+            let bytes = [b"1\0".repeat(numbers.below(3) as usize), vec![b'x'; 1025], vec![0]];
+            let bytes = &bytes[numbers.below(3) as usize];
+            let parameters = usual_parameters(&mut numbers, services[which], function, bytes);
+            let form =
+                [Form::PageList, Form::Contiguous, Form::NoBounce, Form::Embedded][numbers.below(4) as usize];
+            guest.make_in(form, slot, clients[which], function as u32, &parameters);
+        }
+        match numbers.below(40) {
+            0 => guest.host.set_property("/x", &round.to_string(), "").unwrap_or_default(),
+            1 => guest
+                .host
+                .clipboard_put([(shared_clipboard::Formats::HTML, vec![7; 5000])])
+                .unwrap_or_default(),
+            2..6 => {
+                let mut packet = bare(65, 28);
+                set_word(&mut packet, 24, address);
+                guest.ask_bytes(&packet);
+            }
+            6 => {
+                guest.disconnect(clients[which]);
+                let (status, client) = guest.connect_as(services[which], 0x800E);
+                assert_eq!(status, Status::SUCCESS);
+                clients[which] = client;
+            }
+            _ => {}
+        }
+    }
+    assert!(guest.host.hgcm_clients().len() <= 2 && guest.host.properties("").len() <= 256);
+
+    let client = guest.connect_as(services[0], 0).1;
+    let answer = guest.call(client, 4, &[Give::In(b"/x\0")]);
+    assert_eq!(answer.status, Status::SUCCESS);
+    let client = guest.connect_as(services[1], 0).1;
+    let answer = guest.call(client, 7, &[Give::U64(0), Give::U64(1 << 63)]);
+    assert_eq!(answer.status, Status::SUCCESS);
+    assert_eq!(guest.ask(GetSessionId::new()).0, Status::SUCCESS);
+}
+
+#[test]
+fn messages_that_a_guest_does_not_fetch_do_not_pile_up() {
+    let guest = Guest::frank();
+    let (_, client) = guest.connect_as(shared_clipboard::SERVICE, 0x800E);
+    let html = shared_clipboard::Formats::HTML;
+    std::thread::scope(|threads| {
+        // Each host waits in vain, and takes its question back.
+        for _ in 0..100 {
+            threads.spawn(|| guest.host.clipboard_get(html, std::time::Duration::from_millis(100)));
+        }
+    });
+    for _ in 0..100 {
+        guest.host.clipboard_put([(html, vec![0])]).expect("put");
+    }
+
+    let answer = guest.call(client, 10, &[Give::U32(3), Give::U32(0)]);
+    assert_eq!(answer.status, Status::SUCCESS);
+    assert_eq!(guest.call(client, 10, &[Give::U32(3), Give::U32(0)]).status, Status::TRY_AGAIN);
 }
 
 #[test]

@@ -10,8 +10,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use driver_core::wire::{
-    AcknowledgeEvents, CtlGuestFilterMask, Events, GetHostVersion, INTERFACE_VERSION, Request, RequestType,
-    Status,
+    AcknowledgeEvents, CtlGuestFilterMask, Events, GetHostVersion, HgcmConnect, INTERFACE_VERSION, Request,
+    RequestType, Status, guest_property,
 };
 use guest::{SOON, report_guest_info};
 use vfio_bindings::bindings::vfio::{
@@ -570,4 +570,74 @@ fn read_region(stream: &mut UnixStream, offset: u64, region: u32, count: u32) ->
         stream.read_exact(&mut rest).expect("the rest of the reply");
         u32::from_le_bytes(rest[16..].try_into().expect("4 bytes"))
     })
+}
+
+/// Puts a call that waits for a change of `/a` at an offset of the guest's memory, with its buffers in
+/// itself, and makes it.
+fn wait_for_a_change(machine: &mut Machine, client: u32, offset: u64) {
+    let mut packet = guest::bare(63, 44 + 4 * 16 + 4 + 100);
+    let buffers = 44 + 4 * 16;
+    for (place, value) in [(32, client), (36, 6), (40, 4), (44, 11), (48, 3), (52, buffers << 8 | 1)] {
+        guest::set_word(&mut packet, place, value);
+    }
+    for (place, value) in [(60, 2), (76, 11), (80, 100), (84, (buffers + 4) << 8 | 2), (92, 1)] {
+        guest::set_word(&mut packet, place, value);
+    }
+    packet[buffers as usize..][..3].copy_from_slice(b"/a\0");
+    machine.ram.write_all_at(&packet, offset).expect("memory");
+    machine.write_word(PORTS, 0, (RAM + offset) as u32);
+    assert_eq!(machine.ram_word(offset + 12), 2903, "it waits");
+}
+
+impl Machine {
+    fn ram_word(&self, offset: u64) -> u32 {
+        let mut word = [0; 4];
+        self.ram.read_exact_at(&mut word, offset).expect("memory");
+        u32::from_le_bytes(word)
+    }
+
+    fn connect(&mut self, service: &str) -> u32 {
+        let mut request = HgcmConnect::new();
+        request.location = 2.into();
+        request.name[..service.len()].copy_from_slice(service.as_bytes());
+        let (status, answer) = self.ask(request);
+        assert_eq!(status, Status::SUCCESS);
+        answer.client.get()
+    }
+}
+
+#[test]
+fn a_call_is_answered_in_the_guest_s_memory_when_the_host_does_something() {
+    let served = Served::new();
+    let mut machine = Machine::wanting(&served, Events::empty());
+    let client = machine.connect(guest_property::SERVICE);
+    wait_for_a_change(&mut machine, client, 0x1000);
+    assert_eq!(machine.interrupts(), 0);
+
+    served.host.set_property("/a", "1", "").expect("set");
+
+    assert_eq!(machine.ram_word(0x1000 + 24), 1, "done");
+    assert_eq!(machine.ram_word(0x1000 + 28), 0, "with success");
+    let mut change = [0; 8];
+    machine.ram.read_exact_at(&mut change, 0x1000 + 112).expect("memory");
+    assert_eq!(&change, b"/a\x001\0\x000\0");
+    assert_eq!(machine.interrupts(), 1);
+}
+
+#[test]
+fn memory_that_is_no_longer_there_is_not_written() {
+    let served = Served::new();
+    let mut machine = Machine::wanting(&served, Events::empty());
+    let client = machine.connect(guest_property::SERVICE);
+    wait_for_a_change(&mut machine, client, 0x1000);
+    machine.client.dma_unmap(RAM, RAM_LEN).expect("unmapped");
+
+    served.host.set_property("/a", "1", "").expect("set");
+
+    assert_eq!(machine.ram_word(0x1000 + 24), 0);
+    drop(machine);
+    served.host.set_property("/a", "2", "").expect("nobody is there");
+    let mut next = Machine::wanting(&served, Events::empty());
+    next.connect(guest_property::SERVICE);
+    assert_eq!(served.host.hgcm_clients().len(), 1, "the last machine's are gone");
 }

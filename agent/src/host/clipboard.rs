@@ -59,6 +59,10 @@ impl Listener for Forward {
         let format = format.to_owned();
         self.0.item(Item::Wanted(ClipboardWanted { wanted, selection, format }));
     }
+
+    fn locked(&self, locked: bool) {
+        self.0.locked(locked);
+    }
 }
 
 impl Host {

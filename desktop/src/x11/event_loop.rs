@@ -23,9 +23,6 @@ use x11rb::protocol::Event;
 use super::connection::{Failure, Server};
 use crate::Error;
 
-/// How many events one round hands on at most.
-const EVENTS_A_ROUND: usize = 1024;
-
 /// How many orders may wait; whoever leaves more is told.
 const MOST_ORDERS: usize = 1024;
 
@@ -43,6 +40,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 pub(super) trait Client: Send + 'static {
     /// What other threads ask of it.
     type Order: Send + 'static;
+
+    /// How many events one round hands on at most; few where each takes long.
+    const EVENTS_A_ROUND: usize = 1024;
 
     /// There is a server, and it knows nothing of what was said to another or on another connection.
     /// The client starts anew, whatever went before.
@@ -75,8 +75,9 @@ pub(super) trait Client: Send + 'static {
     fn lost(&mut self, why: &Error);
 }
 
-/// A running loop. It ends, and its client with it, before a drop of this returns; a drop by the loop's
-/// own thread, in a call that its client makes, does not wait for that.
+/// A running loop. It ends, and its client with it, before a drop of this returns, which takes no longer
+/// than the client's call that is under way, whose waits for the server end; only a connection that is
+/// being made by TCP is waited for. A drop by the loop's own thread, in such a call, waits for nothing.
 #[derive(Debug)]
 pub(super) struct EventLoop<O> {
     shared: Arc<Shared<O>>,
@@ -122,7 +123,6 @@ impl<O: Send + 'static> EventLoop<O> {
     ///
     /// # Errors
     /// The order, when so many wait already that the loop must be stuck.
-    #[allow(dead_code, reason = "the clipboard's")]
     pub(super) fn order(&self, order: O) -> Result<(), O> {
         let mut orders = self.shared.orders();
         if orders.len() >= MOST_ORDERS {
@@ -230,7 +230,7 @@ impl<C: Client> Runner<C> {
         self.wait(Some(server), until)?;
 
         server.x.stream().begin_call();
-        for _ in 0..EVENTS_A_ROUND {
+        for _ in 0..C::EVENTS_A_ROUND {
             let next = match event.take() {
                 Some(event) => Some(event),
                 None => server.x.poll_for_event()?,

@@ -1,4 +1,4 @@
-//! X11: outputs by RandR, windows by what every client may see of the others'.
+//! X11: outputs by RandR, windows by what every client may see of the others', the clipboard by XFixes.
 //!
 //! | file | is |
 //! |---|---|
@@ -6,12 +6,14 @@
 //! | `stream` | the bytes to and from it, with a bound on every wait |
 //! | `event_loop` | a thread that serves a connection: events, orders, a deadline, and connecting again |
 //! | `windows` | the windows |
+//! | `clipboard` | the selections |
 //! | `snapshot` | all that RandR says about outputs at one moment |
 //! | `arrangement` | which CRTC shows what where: as it is, and as a layout wants it |
 //! | `modes` | modes of our own: their timings, making them, removing them |
 //! | `transaction` | from one arrangement to another, or back |
 
 mod arrangement;
+mod clipboard;
 mod connection;
 mod event_loop;
 mod modes;
@@ -20,6 +22,7 @@ mod stream;
 mod transaction;
 mod windows;
 
+pub use clipboard::X11Clipboards;
 pub use windows::X11Windows;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -10,7 +10,7 @@ pub enum Interrupt {
     /// The time-out passed first.
     TimedOut,
     /// The machine was reset since the last look: the device has forgotten its guest and whatever that
-    /// had under way. What comes next is for a driver that probes it anew.
+    /// had under way.
     Reset,
     /// The bus was closed: there will be no more interrupts.
     Closed,

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use super::hgcm::Hgcm;
 use super::latch::Latch;
+use super::probe::probe;
 use super::requester::Requester;
+use super::session::{tell_capabilities, tell_filter};
 use super::{Bus, Interrupt};
+use crate::Result;
 use crate::wire::{AcknowledgeEvents, Events, Request};
 
 /// VMMDevMemory: non-zero when the device has events for this guest.
@@ -17,14 +20,18 @@ const TOLERATED_STRAYS: u32 = 16;
 /// How long a line that will not go down may keep the thread from the processor's other work.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Services interrupts until the bus is closed or the machine reset.
+/// Services interrupts until the bus is closed.
 pub(super) fn service(bus: &dyn Bus, requester: &Requester, latch: &Latch, hgcm: &Hgcm) {
     let mut strays = 0_u32;
     loop {
         match bus.wait_interrupt(None) {
             Interrupt::Reset => {
-                tracing::warn!("Machine was reset: its device must be probed anew");
-                break;
+                tracing::warn!("Machine was reset; its device is taken up again");
+                hgcm.reset();
+                if let Err(error) = take_up(bus, requester, latch) {
+                    tracing::error!("{error}");
+                    break;
+                }
             }
             Interrupt::Closed => break,
             Interrupt::TimedOut => {}
@@ -40,6 +47,14 @@ pub(super) fn service(bus: &dyn Bus, requester: &Requester, latch: &Latch, hgcm:
     }
     latch.close();
     hgcm.close();
+}
+
+/// Introduces the guest to a device that has forgotten it, and tells what its sessions want.
+fn take_up(bus: &dyn Bus, requester: &Requester, latch: &Latch) -> Result<()> {
+    probe(bus, requester)?;
+    let state = latch.lock();
+    tell_filter(requester, state.filter())?;
+    tell_capabilities(requester, state.capabilities())
 }
 
 fn have_events(bus: &dyn Bus) -> bool {

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 pub use bus::{Bus, BusFault, Interrupt};
-pub use pages::{PAGE, Pages};
+pub use pages::{PAGE, Pages, prefer_huge_pages};
 pub use session::PciSession;
 
 use crate::requests::HostVersion;

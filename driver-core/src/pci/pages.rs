@@ -9,6 +9,9 @@ use nix::libc;
 /// The length of a page in bytes, as the device's lists of pages count it.
 pub const PAGE: usize = 4096;
 
+/// The length of a huge page in bytes, on most machines.
+const HUGE: usize = 2 << 20;
+
 /// Pages of zeros, which take room as they are written to. Dropping them gives it back at once, which
 /// an allocator's memory does not promise: what carries a device in user space makes its DMA memory of
 /// them.
@@ -47,8 +50,24 @@ impl Pages {
             return Err(io::Error::last_os_error());
         }
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { start, length })
+        let mut pages = Self { start, length };
+        prefer_huge_pages(&mut pages);
+        Ok(pages)
     }
+}
+
+/// Advises the system to use huge pages for a large buffer that is yet to be filled: it is filled at
+/// several times the pace then. A small one is left alone.
+pub fn prefer_huge_pages(buffer: &mut [u8]) {
+    if buffer.len() < HUGE {
+        return;
+    }
+    // The system takes whole pages only.
+    let before = buffer.as_ptr().align_offset(PAGE);
+    let Some(whole) = buffer.get_mut(before..) else { return };
+    let length = whole.len() / PAGE * PAGE;
+    // SAFETY: the range is part of the buffer, of which the advice changes nothing but how it is mapped.
+    unsafe { libc::madvise(whole.as_mut_ptr().cast(), length, libc::MADV_HUGEPAGE) };
 }
 
 impl Deref for Pages {
@@ -93,5 +112,17 @@ mod tests {
         for count in [0, usize::MAX / PAGE, usize::MAX] {
             assert!(Pages::new(count).is_err(), "{count}");
         }
+    }
+
+    #[test]
+    fn advice_changes_no_byte_wherever_a_buffer_begins() {
+        let mut buffer: Vec<u8> = (0..2 * HUGE).map(|index| index as u8).collect();
+        let before = buffer.clone();
+
+        for first in [0, 1, PAGE - 1, HUGE, 2 * HUGE - 1] {
+            prefer_huge_pages(&mut buffer[first..]);
+        }
+
+        assert!(buffer == before);
     }
 }

@@ -21,6 +21,7 @@ pub(super) struct Requester {
     bus: Arc<dyn Bus>,
     interrupt: Mutex<Slot>,
     common: Mutex<Slot>,
+    rest: (u32, u32),
 }
 
 /// A piece of DMA memory that holds one packet at a time.
@@ -39,11 +40,19 @@ impl Requester {
             ));
         }
         let common = (length - INTERRUPT_SLOT).min(MAX_REQUEST_SIZE);
+        let used = INTERRUPT_SLOT + common;
         Ok(Self {
             bus,
             interrupt: Mutex::new(Slot { address, length: INTERRUPT_SLOT as usize }),
             common: Mutex::new(Slot { address: address + INTERRUPT_SLOT, length: common as usize }),
+            rest: (address + used, length - used),
         })
+    }
+
+    /// What no packet takes of the memory that is always there: its address, page aligned, and its
+    /// length in bytes.
+    pub(super) fn rest(&self) -> (u32, u32) {
+        self.rest
     }
 
     /// Submits a packet of anybody's.

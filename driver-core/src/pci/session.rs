@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::PciDevice;
 use super::latch::{Closed, SessionId, State};
+use super::requester::Requester;
 use crate::wire::{Capabilities, CtlGuestFilterMask, Events, Request, SetGuestCapabilities, Status};
 use crate::{Canceller, CapabilityState, Driver, Error, HgcmClient, HgcmParameter, Result, Wake};
 
@@ -33,10 +34,10 @@ impl PciSession {
         let (new_filter, new_capabilities) = (state.filter(), state.capabilities());
         let mut told = Ok(());
         if new_filter != filter {
-            told = self.tell_filter(new_filter);
+            told = tell_filter(&self.device.requester, new_filter);
         }
         if told.is_ok() && new_capabilities != capabilities {
-            told = self.tell_capabilities(new_capabilities);
+            told = tell_capabilities(&self.device.requester, new_capabilities);
         }
         if let Err(error) = told {
             *state.session(self.id) = before;
@@ -45,21 +46,6 @@ impl PciSession {
         drop(state);
         self.device.latch.notify();
         Ok(outcome)
-    }
-
-    fn tell_filter(&self, filter: Events) -> Result<()> {
-        let mut packet = CtlGuestFilterMask::new();
-        packet.or_mask.set(filter.bits());
-        // What the host adds when HGCM is first used is not a session's to remove.
-        packet.not_mask.set(!(filter | Events::HGCM).bits());
-        self.device.requester.typed(packet).map(drop)
-    }
-
-    fn tell_capabilities(&self, capabilities: Capabilities) -> Result<()> {
-        let mut packet = SetGuestCapabilities::new();
-        packet.or_mask.set(capabilities.bits());
-        packet.not_mask.set(!capabilities.bits());
-        self.device.requester.typed(packet).map(drop)
     }
 }
 
@@ -166,6 +152,23 @@ impl Drop for PciSession {
         }
         self.device.latch.close_session(self.id);
     }
+}
+
+/// Tells the host which events the guest wants.
+pub(super) fn tell_filter(requester: &Requester, filter: Events) -> Result<()> {
+    let mut packet = CtlGuestFilterMask::new();
+    packet.or_mask.set(filter.bits());
+    // What the host adds when HGCM is first used is not a session's to remove.
+    packet.not_mask.set(!(filter | Events::HGCM).bits());
+    requester.typed(packet).map(drop)
+}
+
+/// Tells the host what the guest can do.
+pub(super) fn tell_capabilities(requester: &Requester, capabilities: Capabilities) -> Result<()> {
+    let mut packet = SetGuestCapabilities::new();
+    packet.or_mask.set(capabilities.bits());
+    packet.not_mask.set(!capabilities.bits());
+    requester.typed(packet).map(drop)
 }
 
 fn known(doing: &'static str, bits: u32, valid: u32) -> Result<()> {

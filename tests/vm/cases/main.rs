@@ -6,6 +6,7 @@
 mod agent;
 mod bare;
 mod desktop;
+mod hgcm;
 mod module;
 
 use std::env;
@@ -59,6 +60,7 @@ const TESTS: &[(&str, On, Needs, Test)] = &[
     ("each_interrupt_of_a_busy_guest_is_handled", On::All, Needs::Device, module::busy),
     ("heartbeats_are_refused_or_borne", On::All, Needs::Device, module::heartbeats),
     ("a_request_refused_to_the_driver_is_survived", On::Newest, Needs::Device, module::refused_once),
+    ("services_are_called_and_calls_cancelled", On::All, Needs::Device, hgcm::calls),
     ("a_wish_from_before_the_start_is_followed", On::All, Needs::Agent, agent::before_the_start),
     ("a_wish_is_followed_and_reported", On::All, Needs::Agent, agent::after_the_start),
     ("displays_come_and_go", On::Newest, Needs::Agent, agent::several_displays),
@@ -82,6 +84,9 @@ const TESTS: &[(&str, On, Needs, Test)] = &[
 fn main() -> anyhow::Result<()> {
     if let Some(run) = bare::meant() {
         return run();
+    }
+    if hgcm::is_meant() {
+        return hgcm::run();
     }
     let arguments = Arguments::from_args();
     let programs = Programs::of_this_build();

@@ -19,5 +19,5 @@ mod server;
 
 pub use error::{Error, Missing};
 pub use look::{Geometry, Seen, SeenOutput, SeenWindow, outputs_by_xrandr, screenshot, windows_by_xwininfo};
-pub use program::{Program, Running};
+pub use program::{Program, Running, openbox};
 pub use server::XServer;

@@ -1,10 +1,15 @@
 //! Programs that run on a server: clients and window managers to test with, and tools to look with.
 
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Missing};
 use crate::guard::Guarded;
 use crate::look::succeeded;
+
+/// How long a window manager may take to be ready.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A program that is not Bellhop's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,4 +88,26 @@ impl Running {
     pub fn kill(&mut self) {
         self.process.kill();
     }
+}
+
+/// Starts the window manager openbox on a display, and waits until it is ready: windows that are mapped
+/// while it starts are lost to it.
+///
+/// # Errors
+/// [`Error::Missing`] without openbox or `xprop`; [`Error::Look`] when it is not ready in time.
+pub fn openbox(display: &str, arguments: &[&str]) -> Result<Running, Error> {
+    static STARTED: AtomicU64 = AtomicU64::new(0);
+    let mark = format!("STARTED_{}", STARTED.fetch_add(1, Ordering::SeqCst));
+    let startup = format!("xprop -root -f {mark} 8s -set {mark} yes");
+    let arguments = [&["--sm-disable", "--startup", &startup], arguments].concat();
+    let running = Program::OPENBOX.start(display, &arguments)?;
+    let end = Instant::now() + PATIENCE;
+    while !Program::XPROP.run(display, &["-root", &mark])?.contains("yes") {
+        if Instant::now() > end {
+            let said = format!("not ready within {PATIENCE:?}");
+            return Err(Error::Look { program: "openbox", display: display.into(), said });
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(running)
 }

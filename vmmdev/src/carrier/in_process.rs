@@ -124,12 +124,16 @@ fn check(offset: u32, len: u32) -> Result<(), BusFault> {
 #[derive(Debug, Clone)]
 struct Memory(Arc<Mutex<Table>>);
 
-/// The pieces of memory by their addresses. There is no memory between two of them, so that what runs
-/// over the end of one does not end up in the next.
+/// The pieces of memory by their addresses. There is no memory between two of them, and an address is
+/// used again as late as can be: so what a device writes beyond the end of a piece, or after it was
+/// freed, finds no memory rather than somebody else's.
 #[derive(Debug)]
 struct Table {
     pieces: BTreeMap<u32, Piece>,
+    /// In bytes.
     allocated: usize,
+    /// Behind the last piece that was allocated.
+    next: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -149,15 +153,17 @@ impl Memory {
     fn new() -> Self {
         let always = Pages::new(MEMORY_LEN as usize / PAGE).map(|pages| (MEMORY_BASE, pages.into()));
         // A machine without memory has a driver that fails at its first request, which says so.
-        Self(Arc::new(Mutex::new(Table { pieces: always.into_iter().collect(), allocated: 0 })))
+        let pieces = always.into_iter().collect();
+        Self(Arc::new(Mutex::new(Table { pieces, allocated: 0, next: ALLOCATED_BASE })))
     }
 
     fn allocate(&self, count: usize) -> Option<u32> {
         let mut table = lock(&self.0);
         let length = count.checked_mul(PAGE).filter(|length| *length <= MOST_ALLOCATED - table.allocated)?;
-        let address = table.gap(length)?;
+        let address = table.gap(table.next, length).or_else(|| table.gap(ALLOCATED_BASE, length))?;
         table.pieces.insert(address, Pages::new(count).ok()?.into());
         table.allocated += length;
+        table.next = address + (length + PAGE) as u32;
         Some(address)
     }
 
@@ -187,17 +193,19 @@ impl Memory {
 }
 
 impl Table {
-    /// The first address from which so many bytes and a page between pieces are free.
-    fn gap(&self, length: usize) -> Option<u32> {
-        let needed = u64::try_from(length + PAGE).ok()?;
-        let mut start = u64::from(ALLOCATED_BASE);
-        for (address, piece) in self.pieces.range(ALLOCATED_BASE..) {
+    /// The first address, at or after one that no piece has, from which so many bytes and a page between
+    /// pieces are free.
+    fn gap(&self, first: u32, length: usize) -> Option<u32> {
+        let needed = (length + PAGE) as u64;
+        let mut start = u64::from(first);
+        for (address, piece) in self.pieces.range(first..) {
             if u64::from(*address) - start >= needed {
                 break;
             }
             start = u64::from(*address) + (piece.length + PAGE) as u64;
         }
-        u32::try_from(start).ok().filter(|_| start + needed <= 1 << 32)
+        // The end of the last one is an address, too.
+        u32::try_from(start).ok().filter(|_| start + needed < 1 << 32)
     }
 }
 
@@ -234,10 +242,25 @@ mod tests {
         bus.dma_free(first);
         assert!(bus.dma_read(first, &mut bytes).is_err());
 
-        // What comes to stand in its place has nothing of it.
-        assert_eq!(bus.dma_allocate(2), Some(first));
-        bus.dma_read(first + 4094, &mut bytes).expect("two pages");
-        assert_eq!(bytes, [0; 2]);
+        assert!(bus.dma_allocate(2) > Some(second));
+    }
+
+    #[test]
+    fn addresses_are_used_again_when_there_are_no_others_left() {
+        let bus = InProcess::new(&Host::default());
+        let keep = bus.dma_allocate(1).expect("there is room");
+        let large = MOST_ALLOCATED / PAGE - 1;
+        let addresses: Vec<_> = (0..9)
+            .map(|_| {
+                let address = bus.dma_allocate(large).expect("all but a page of it is free");
+                bus.dma_free(address);
+                address
+            })
+            .collect();
+
+        let [first, second, third, ..] = addresses[..] else { panic!("nine") };
+        assert!(keep < first && first < second && second < third);
+        assert_eq!(addresses, [first, second, third].repeat(3));
     }
 
     #[test]

@@ -168,7 +168,8 @@ impl Device {
         let mut packet = std::mem::take(&mut self.packet);
         packet.resize(size as usize, 0);
         let answer = memory.read(address, &mut packet).and_then(|()| {
-            let fault = self.faults.strike(kind, requests::function_called(kind, &packet));
+            let called = requests::function_called(&self.hgcm, kind, &packet);
+            let fault = self.faults.strike(kind, called);
             let instead = fault.and_then(|fault| fault.before());
             if instead.is_some() && kind == RequestType::ACKNOWLEDGE_EVENTS {
                 // The line is still up, and its guest has nothing more to do about it.

@@ -103,9 +103,7 @@ impl Call {
             buffer.answer = Some(bytes.into());
         }
     }
-}
 
-impl Call {
     /// Tells the guest of more bytes than it has room for: a host's fault.
     pub(super) fn exaggerate(&mut self) {
         for parameter in &mut self.parameters {

@@ -24,7 +24,7 @@ pub(crate) use clipboard::{Clipboard, Contents};
 pub use limits::ClientClass;
 use limits::{Limits, MOST_MEMORY};
 pub(crate) use place::Width;
-use place::{Place, Target};
+use place::{Brought, Place, Target};
 pub(crate) use properties::{Properties, Store};
 pub use properties::{Property, PropertyChange};
 
@@ -57,18 +57,38 @@ trait Service {
     fn restored(&mut self, session: u64, answers: &mut Answers);
 }
 
-/// Which service.
+/// A service of this host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ServiceKind {
+pub enum HgcmService {
+    /// Guest properties.
     Properties,
+    /// The shared clipboard.
     Clipboard,
 }
 
-/// The services by name, with their limits.
-const SERVICES: [(&str, ServiceKind, Limits); 2] = [
-    (guest_property::SERVICE, ServiceKind::Properties, Limits::PROPERTIES),
-    (shared_clipboard::SERVICE, ServiceKind::Clipboard, Limits::CLIPBOARD),
-];
+impl HgcmService {
+    const ALL: [Self; 2] = [Self::Properties, Self::Clipboard];
+
+    /// The name by which a guest connects to it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Properties => guest_property::SERVICE,
+            Self::Clipboard => shared_clipboard::SERVICE,
+        }
+    }
+
+    /// The service of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|service| service.name() == name)
+    }
+
+    fn limits(self) -> Limits {
+        match self {
+            Self::Properties => Limits::PROPERTIES,
+            Self::Clipboard => Limits::CLIPBOARD,
+        }
+    }
+}
 
 /// The services themselves.
 #[derive(Debug, Default)]
@@ -78,19 +98,18 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    fn of(&mut self, kind: ServiceKind) -> &mut dyn Service {
-        match kind {
-            ServiceKind::Properties => &mut self.properties,
-            ServiceKind::Clipboard => &mut self.clipboard,
+    fn of(&mut self, service: HgcmService) -> &mut dyn Service {
+        match service {
+            HgcmService::Properties => &mut self.properties,
+            HgcmService::Clipboard => &mut self.clipboard,
         }
     }
 }
 
 /// A client of a service.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Client {
-    service: &'static str,
-    kind: ServiceKind,
+    service: HgcmService,
     class: ClientClass,
     limits: Limits,
 }
@@ -147,15 +166,13 @@ impl Hgcm {
         class: ClientClass,
         lowered: bool,
     ) -> Result<u32, Status> {
-        let Some((service, kind, limits)) = SERVICES.iter().find(|(known, ..)| known.as_bytes() == name)
-        else {
-            return Err(Status::HGCM_SERVICE_NOT_FOUND);
-        };
+        let found = std::str::from_utf8(name).ok().and_then(HgcmService::from_name);
+        let service = found.ok_or(Status::HGCM_SERVICE_NOT_FOUND)?;
         if !LOCATIONS.contains(&location) {
             return Err(Status::INVALID_PARAMETER);
         }
-        let limits = if lowered { *limits } else { Limits::USUAL };
-        let same = |client: &&Client| client.kind == *kind && client.class == class;
+        let limits = if lowered { service.limits() } else { Limits::USUAL };
+        let same = |client: &&Client| client.service == service && client.class == class;
         if self.clients.values().filter(same).count() >= limits.clients(class) {
             return Err(Status::HGCM_TOO_MANY_CLIENTS);
         }
@@ -166,79 +183,78 @@ impl Hgcm {
                 break;
             }
         }
-        self.clients.insert(self.last_client, Client { service: *service, kind: *kind, class, limits });
-        self.services.of(*kind).connect(self.last_client);
+        self.clients.insert(self.last_client, Client { service, class, limits });
+        self.services.of(service).connect(self.last_client);
         Ok(self.last_client)
     }
 
     /// Ends a connection. The service answers the calls that are under way.
     pub(crate) fn disconnect(&mut self, client: u32) -> Result<(), Status> {
-        let Some(Client { kind, .. }) = self.clients.remove(&client) else {
+        let Some(Client { service, .. }) = self.clients.remove(&client) else {
             return Err(Status::HGCM_INVALID_CLIENT_ID);
         };
-        self.services.of(kind).disconnect(client, &mut self.answers);
+        self.services.of(service).disconnect(client, &mut self.answers);
         Ok(())
     }
 
-    /// Calls a service. Its answer is in the packet, or the status is `VINF_HGCM_ASYNC_EXECUTE` and it
-    /// follows.
-    pub(crate) fn call(&mut self, request: CallRequest<'_>, packet: &mut [u8], session: u64) -> Status {
+    /// Calls a service.
+    pub(crate) fn call(
+        &mut self,
+        request: CallRequest<'_>,
+        packet: &mut [u8],
+        session: u64,
+    ) -> Result<Called, Status> {
         let CallRequest { client: number, function, width, address, memory, fault } = request;
-        let Some(&Client { service, kind, class, limits }) = self.clients.get(&number) else {
-            return Status::HGCM_INVALID_CLIENT_ID;
-        };
+        let client = self.clients.get(&number).ok_or(Status::HGCM_INVALID_CLIENT_ID)?;
+        let Client { service, class, limits } = *client;
         match fault {
             Some(HgcmFault::Vanish) => {
                 self.vanish(service);
-                return Status::HGCM_INVALID_CLIENT_ID;
+                return Err(Status::HGCM_INVALID_CLIENT_ID);
             }
             Some(HgcmFault::Answer(status)) => {
-                let mut target = Target { packet: Some(packet), address, memory };
-                let _ = write_back(&mut target, &[], &[], status);
-                return Status::SUCCESS;
+                conclude(packet, status);
+                return Ok(Called::Answered);
             }
             _ => {}
         }
         let under_way = self.pending.values().filter(|call| call.client == number).count();
         if under_way >= limits.calls(class) {
-            return Status::HGCM_TOO_MANY_CLIENT_CALLS;
+            return Err(Status::HGCM_TOO_MANY_CLIENT_CALLS);
         }
-        let brought = match place::bring(packet, width, memory) {
-            Ok(brought) => brought,
-            Err(status) => return status,
-        };
-        let used =
-            self.pending.values().filter(|call| call.class == class).map(|call| call.cost).sum::<u64>();
-        if used + brought.cost > MOST_MEMORY {
-            return Status::NO_MEMORY;
+        let Brought { parameters, places, cost } = place::bring(packet, width, memory)?;
+        let used: u64 = self.pending.values().filter(|call| call.class == class).map(|call| call.cost).sum();
+        if used + cost > MOST_MEMORY {
+            return Err(Status::NO_MEMORY);
         }
         self.last_call += 1;
         let id = CallId(self.last_call);
-        let call = Call { id, client: number, function, parameters: brought.parameters };
-        self.services.of(kind).call(call, session, &mut self.answers);
+        let call = Call { id, client: number, function, parameters };
+        self.services.of(service).call(call, session, &mut self.answers);
 
-        let places = brought.places;
         let answered = self.answers.0.iter().position(|(call, _)| call.id == id);
         if let Some(at) = answered.filter(|_| fault.is_none()) {
             let (call, status) = self.answers.0.remove(at);
             let mut target = Target { packet: Some(packet), address, memory };
             // The packet has room for all of it, or the parameters would not have been there.
             let _ = write_back(&mut target, &places, &call.parameters, status);
-            return Status::SUCCESS;
+            return Ok(Called::Answered);
         }
-        let pending = Pending {
-            client: number,
-            class,
-            function,
-            address,
-            places,
-            cost: brought.cost,
-            fault,
-            instead: None,
-            held: None,
-        };
+        let (instead, held) = (None, None);
+        let pending =
+            Pending { client: number, class, function, address, places, cost, fault, instead, held };
         self.pending.insert(id, pending);
-        Status::HGCM_ASYNC_EXECUTE
+        Ok(Called::Waits)
+    }
+
+    /// The service that a client is connected to.
+    pub(crate) fn service_of(&self, client: u32) -> Option<HgcmService> {
+        self.clients.get(&client).map(|client| client.service)
+    }
+
+    /// Whether the guest has any connection.
+    pub(crate) fn in_use(&self) -> bool {
+        !self.clients.is_empty()
     }
 
     /// Cancels the oldest call whose request is at an address. The guest may use the request's memory
@@ -253,7 +269,7 @@ impl Hgcm {
         } else {
             self.answers.0.retain(|(call, _)| call.id != id);
             if let Some(client) = self.clients.get(&pending.client) {
-                self.services.of(client.kind).cancelled(id);
+                self.services.of(client.service).cancelled(id);
             }
         }
         Status::SUCCESS
@@ -294,7 +310,7 @@ impl Hgcm {
     }
 
     /// A service goes, and all its clients with it. Who connects from now on finds it again.
-    pub(crate) fn vanish(&mut self, service: &str) {
+    pub(crate) fn vanish(&mut self, service: HgcmService) {
         let gone = |client: &Client| client.service == service;
         for pending in self.pending.values_mut() {
             if self.clients.get(&pending.client).is_some_and(gone) {
@@ -302,7 +318,7 @@ impl Hgcm {
             }
         }
         for (number, client) in self.clients.extract_if(.., |_, client| gone(client)) {
-            self.services.of(client.kind).disconnect(number, &mut self.answers);
+            self.services.of(client.service).disconnect(number, &mut self.answers);
         }
     }
 
@@ -312,16 +328,16 @@ impl Hgcm {
         self.pending.clear();
         self.answers.0.clear();
         self.again.clear();
-        for (_, kind, _) in SERVICES {
-            self.services.of(kind).reset();
+        for service in HgcmService::ALL {
+            self.services.of(service).reset();
         }
     }
 
     /// The machine came back from a saved state. Its guest goes on with the connections and calls that
     /// it had, and services that count sessions tell it so.
     pub(crate) fn restored(&mut self, session: u64) {
-        for (_, kind, _) in SERVICES {
-            self.services.of(kind).restored(session, &mut self.answers);
+        for service in HgcmService::ALL {
+            self.services.of(service).restored(session, &mut self.answers);
         }
     }
 
@@ -330,7 +346,7 @@ impl Hgcm {
         let waiting = |number| self.pending.values().filter(move |call| call.client == number);
         let report = |(number, client): (&u32, &Client)| HgcmClientReport {
             client: *number,
-            service: client.service,
+            service: client.service.name(),
             class: client.class,
             waiting: waiting(*number).map(|call| call.function).collect(),
         };
@@ -352,6 +368,24 @@ pub(crate) struct CallRequest<'a> {
     pub(crate) address: u64,
     pub(crate) memory: &'a mut dyn GuestMemory,
     pub(crate) fault: Option<HgcmFault>,
+}
+
+/// How a call went that reached its service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Called {
+    /// Its packet has the answer.
+    Answered,
+    /// The answer is written to guest memory when it is there.
+    Waits,
+}
+
+/// Puts a result into a packet that goes back to the guest, and that it is done.
+pub(crate) fn conclude(packet: &mut [u8], status: Status) {
+    let fields = packet.get_mut(FLAGS_OFFSET as usize..).and_then(<[u8]>::first_chunk_mut::<8>);
+    if let Some([flags, _, _, _, result @ ..]) = fields {
+        *flags |= HgcmFlags::DONE.bits() as u8;
+        *result = status.0.to_le_bytes();
+    }
 }
 
 /// Answers a request whose guest waits for an event.

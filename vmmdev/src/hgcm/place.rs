@@ -1,5 +1,6 @@
 //! Where in guest memory a parameter is: read from a request before the call, written to after it.
 
+use driver_core::pci::prefer_huge_pages;
 use driver_core::wire::{HgcmCall, HgcmPageListInfo, HgcmParameterType as Kind, Status};
 use zerocopy::FromBytes;
 
@@ -12,10 +13,6 @@ const PAGE: u32 = 4096;
 const MOST_DATA: u32 = 128 << 20;
 /// The most parameters of a call.
 const MOST_PARAMETERS: usize = 32;
-/// Bits of a buffer's directions.
-const TO_HOST: u32 = 1;
-const FROM_HOST: u32 = 2;
-
 /// Which of the two requests for a call it is: they differ in the width of addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Width {
@@ -144,7 +141,7 @@ impl Reader<'_> {
         let first = u32::from(info.offset.get());
         let (addresses, _) = addresses.as_chunks::<8>();
         let addresses = addresses.get(..pages).ok_or(invalid)?;
-        // Neither of the two can carry the sum over 32 bits.
+        // At most 128 MiB and 64 KiB, which fits.
         let needed = (first + size).div_ceil(PAGE) as usize;
         let enough = match kind {
             Kind::CONTIGUOUS_PAGE_LIST => pages == 1,
@@ -154,16 +151,17 @@ impl Reader<'_> {
         if first >= PAGE || pages == 0 || !enough {
             return Err(invalid);
         }
-        let directions = directions(info.flags.get())?;
-        let runs = if kind == Kind::CONTIGUOUS_PAGE_LIST {
-            let address = page(&addresses[0])?;
-            vec![Run { address: address + u64::from(first), len: size }]
-        } else {
-            runs(addresses.get(..needed).unwrap_or_default(), first, size)?
+        let (to_host, from_host) = directions(info.flags.get())?;
+        let runs = match addresses {
+            [address] if kind == Kind::CONTIGUOUS_PAGE_LIST => {
+                vec![Run { address: page(address)? + u64::from(first), len: size }]
+            }
+            _ => runs(addresses.get(..needed).unwrap_or_default(), first, size)?,
         };
         let mut sent = Vec::new();
-        if directions & TO_HOST != 0 {
+        if to_host {
             sent = vec![0; size as usize];
+            prefer_huge_pages(&mut sent);
             let mut rest = sent.as_mut_slice();
             for run in &runs {
                 let (piece, behind) = rest.split_at_mut(rest.len().min(run.len as usize));
@@ -171,19 +169,19 @@ impl Reader<'_> {
                 rest = behind;
             }
         }
-        let room = if directions & FROM_HOST != 0 { Room::Pages(runs) } else { Room::None };
+        let room = if from_host { Room::Pages(runs) } else { Room::None };
         Ok((Parameter::Buffer(Buffer::new(sent, size)), room))
     }
 
     fn embedded(&self, size: u32, flags: u32, offset: u32) -> Result<(Parameter, Room), Status> {
-        let directions = directions(flags)?;
+        let (to_host, from_host) = directions(flags)?;
         if (offset as usize) < self.end_of_parameters {
             return Err(Status::INVALID_PARAMETER);
         }
         let bytes = self.packet.get(offset as usize..).and_then(|rest| rest.get(..size as usize));
         let bytes = bytes.ok_or(Status::INVALID_PARAMETER)?;
-        let sent = if directions & TO_HOST != 0 { bytes.to_vec() } else { Vec::new() };
-        let room = if directions & FROM_HOST != 0 { Room::Embedded(offset, size) } else { Room::None };
+        let sent = if to_host { bytes.to_vec() } else { Vec::new() };
+        let room = if from_host { Room::Embedded(offset, size) } else { Room::None };
         Ok((Parameter::Buffer(Buffer::new(sent, size)), room))
     }
 }
@@ -194,10 +192,10 @@ impl Buffer {
     }
 }
 
-fn directions(flags: u32) -> Result<u32, Status> {
+/// Whether a buffer goes to the host, and whether it comes from there.
+fn directions(flags: u32) -> Result<(bool, bool), Status> {
     match flags {
-        TO_HOST | FROM_HOST => Ok(flags),
-        both if both == TO_HOST | FROM_HOST => Ok(flags),
+        1..=3 => Ok((flags & 1 != 0, flags & 2 != 0)),
         _ => Err(Status::INVALID_FLAGS),
     }
 }

@@ -4,6 +4,7 @@ use driver_core::wire::{Events, RequestType};
 
 use super::Host;
 use crate::faults::{Fault, Times};
+use crate::hgcm::HgcmService;
 
 impl Host {
     /// Makes something go wrong with requests of a type. Faults of the same type strike one after
@@ -19,7 +20,7 @@ impl Host {
 
     /// Makes a service go, as [`HgcmFault::Vanish`](crate::HgcmFault::Vanish) does at a call: all its
     /// clients are invalid, and their calls end. Who connects from now on finds it again.
-    pub fn drop_service(&self, service: &str) {
+    pub fn drop_service(&self, service: HgcmService) {
         self.with_device(|device| device.hgcm.vanish(service));
     }
 

@@ -8,6 +8,7 @@ mod wishes;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use driver_core::wire::Events;
 use serde::Serialize;
 
 use crate::device::Device;
@@ -161,6 +162,10 @@ impl Host {
             device.state.restored();
             device.hgcm.services.properties.store.restore(&saved.properties);
             device.hgcm.restored(device.state.session_id);
+            if device.hgcm.in_use() {
+                // The guest wants to hear of its calls, whenever the state was saved.
+                device.state.change_filter(Events::HGCM.bits(), 0);
+            }
         });
     }
 

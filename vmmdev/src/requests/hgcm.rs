@@ -1,30 +1,27 @@
 //! HGCM requests (60 to 65).
 
 use driver_core::wire::{
-    Events, GuestFeatures, HgcmCall, HgcmConnect, HgcmDisconnect, HgcmFlags, RequestHeader, RequestType,
-    Status,
+    Events, GuestFeatures, HgcmCall, HgcmConnect, HgcmDisconnect, RequestHeader, RequestType, Status,
 };
 use zerocopy::FromBytes;
 
 use crate::faults::HgcmFault;
-use crate::hgcm::{CallRequest, ClientClass, Hgcm, Width};
+use crate::hgcm::{self, CallRequest, Called, ClientClass, Hgcm, HgcmService, Width};
 use crate::memory::GuestMemory;
 use crate::state::State;
-
-/// Where the flags of an HGCM request stand, in bytes from its start; the result follows them.
-const FLAGS_OFFSET: usize = 24;
 
 /// Whether this is an HGCM request.
 pub(super) fn handles(kind: RequestType) -> bool {
     (RequestType::HGCM_CONNECT..=RequestType::HGCM_CANCEL_2).contains(&kind)
 }
 
-/// The function that a request calls, when it is a call.
-pub(crate) fn function_called(kind: RequestType, packet: &[u8]) -> Option<u32> {
+/// The function that a request calls, when it is a call of a client.
+pub(crate) fn function_called(hgcm: &Hgcm, kind: RequestType, packet: &[u8]) -> Option<(HgcmService, u32)> {
     if !matches!(kind, RequestType::HGCM_CALL_32 | RequestType::HGCM_CALL_64) {
         return None;
     }
-    HgcmCall::ref_from_prefix(packet).ok().map(|(head, _)| head.function.get())
+    let (head, _) = HgcmCall::ref_from_prefix(packet).ok()?;
+    Some((hgcm.service_of(head.client.get())?, head.function.get()))
 }
 
 /// Carries an HGCM request out.
@@ -44,16 +41,12 @@ pub(super) fn handle(
         RequestType::HGCM_CANCEL => return hgcm.cancel(address),
         RequestType::HGCM_CANCEL_2 => return cancel_2(hgcm, packet),
         _ => match call((state, hgcm), kind, packet, address, memory, fault) {
-            // The packet has the service's answer, or is to have it.
-            sent @ (Status::SUCCESS | Status::HGCM_ASYNC_EXECUTE) => return sent,
-            refused => refused,
+            Ok(Called::Answered) => return Status::SUCCESS,
+            Ok(Called::Waits) => return Status::HGCM_ASYNC_EXECUTE,
+            Err(refused) => refused,
         },
     };
-    if let Some(fields) = packet.get_mut(FLAGS_OFFSET..FLAGS_OFFSET + 8) {
-        let (flags, result) = fields.split_at_mut(4);
-        flags.copy_from_slice(&HgcmFlags::DONE.bits().to_le_bytes());
-        result.copy_from_slice(&outcome.0.to_le_bytes());
-    }
+    hgcm::conclude(packet, outcome);
     outcome
 }
 
@@ -84,8 +77,8 @@ fn call(
     address: u64,
     memory: &mut dyn GuestMemory,
     fault: Option<HgcmFault>,
-) -> Status {
-    let Ok((head, _)) = HgcmCall::read_from_prefix(packet) else { return Status::INVALID_PARAMETER };
+) -> Result<Called, Status> {
+    let (head, _) = HgcmCall::ref_from_prefix(packet).map_err(|_| Status::INVALID_PARAMETER)?;
     let width = if kind == RequestType::HGCM_CALL_32 { Width::Bits32 } else { Width::Bits64 };
     let (client, function) = (head.client.get(), head.function.get());
     let request = CallRequest { client, function, width, address, memory, fault };

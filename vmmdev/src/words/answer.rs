@@ -51,7 +51,7 @@ pub enum Answer {
     Pasted {
         /// How much it was, in bytes of a file.
         bytes: usize,
-        /// The text itself, when no file was named for it.
+        /// The text itself, when no file was named for it and it is no longer than 64 KiB.
         #[serde(skip_serializing_if = "Option::is_none")]
         text: Option<String>,
     },

@@ -17,6 +17,9 @@ use crate::host::LARGEST;
 /// How long a guest has for its answer, as VirtualBox has it.
 const USUAL: Duration = Duration::from_secs(5);
 
+/// The longest text that is answered on the line, in bytes.
+const LONGEST_TEXT: usize = 64 << 10;
+
 /// A format as people know it.
 struct Format {
     name: &'static str,
@@ -92,9 +95,9 @@ fn get(console: &Console, mut arguments: Arguments<'_>) -> Result<Answer, Refuse
     let file = (format.from_wire)(&wire)?;
     let bytes = file.len();
     let Some(path) = path else {
-        // A picture is nothing for a line.
-        let text = if format.wire == Formats::BITMAP { None } else { String::from_utf8(file).ok() };
-        return Ok(Answer::Pasted { bytes, text });
+        // A picture is nothing for a line, and neither is a book.
+        let fits = format.wire != Formats::BITMAP && bytes <= LONGEST_TEXT;
+        return Ok(Answer::Pasted { bytes, text: String::from_utf8(file).ok().filter(|_| fits) });
     };
     fs::write(path, file)
         .map_err(|error| Refused::File { path: path.to_owned(), error: error.to_string() })?;
@@ -109,7 +112,7 @@ fn read(path: &str) -> Result<Vec<u8>, Refused> {
         return Err(refused("it is no file".to_owned()));
     }
     let mut bytes = Vec::new();
-    // Bytes of a text take two each on the wire, and a picture is packed; the host looks at what it is put.
+    // What becomes of it on the wire may be larger still; the host looks at that.
     let most = LARGEST as u64 + 1;
     let len = File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)).map_err(failed)?;
     if len as u64 == most {

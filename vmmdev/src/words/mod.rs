@@ -172,6 +172,8 @@ mod tests {
         let held = serde_json::json!({ "text": 18, "html": 9 });
         assert_eq!(json("state")["clipboard"]["host"], held);
         assert_eq!(json("clipboard formats"), serde_json::json!({ "formats": null }));
+        json("clipboard put");
+        assert_eq!(json("state")["clipboard"]["host"], serde_json::json!({}));
         json("clipboard mode off");
         assert_eq!(json("state")["clipboard"]["mode"], "off");
         json("clipboard mode both");
@@ -197,7 +199,10 @@ mod tests {
                 format!("clipboard put text {text} text {text}"),
                 "Formats of the clipboard are put one by one, found text".into(),
             ),
-            ("clipboard put gif x".into(), "No format is called \"gif\". Usage: clipboard put FORMAT".into()),
+            (
+                "clipboard put gif x".into(),
+                "No format is called \"gif\". Usage: clipboard put [FORMAT".into(),
+            ),
             ("clipboard put text".into(), "a file is wanted. Usage: clipboard put".into()),
             ("clipboard get text".into(), "Guest has nothing in the clipboard as text: VERR_SHCLPB".into()),
             ("clipboard mode maybe".into(), "No mode is called \"maybe\". Usage: clipboard".into()),
@@ -215,15 +220,22 @@ mod tests {
             "inject HGCMCall64 twice",
             "inject HGCMCall64 never 2",
             "inject HGCMCall32 after-cancel always",
-            "inject HGCMCall64 oversize --function 3",
-            "inject HGCMCall64 -52 always --function 3",
+            "inject HGCMCall64 oversize --function data-read",
+            "inject HGCMCall64 -52 always --function get-notification",
             "inject 63 vanish",
             "vanish VBoxSharedClipboard",
         ] {
             console.say(line).expect(line);
         }
-        assert!(console.say("inject HGCMCall64 ignore --function 3").is_err());
-        assert!(console.say("inject HGCMCall64 --function").is_err());
+        for (line, expected) in [
+            ("inject HGCMCall64 ignore --function data-read", "a function is answered, or never. Usage"),
+            ("inject HGCMCall64 never --function 3", "No function is called \"3\". Usage"),
+            ("inject HGCMCall64 --function", "--function is the last word; its value is wanted"),
+            ("vanish clipboard", "No service is called \"clipboard\". Usage: vanish SERVICE"),
+        ] {
+            let refused = console.say(line).expect_err(line).to_string();
+            assert!(refused.starts_with(expected), "{refused}");
+        }
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The table of all words, and what each one does.
 
-use driver_core::wire::{Events, RequestType, Status};
+use driver_core::wire::{Events, RequestType, Status, guest_property, shared_clipboard};
 
-use super::arguments::{Arguments, bits, number};
+use super::arguments::{Arguments, bits, named, number};
 use super::clipboard::clipboard;
 use super::properties::property;
 use super::wait::wait;
 use super::{Answer, Console, Refused, Word};
 use crate::faults::{Fault, HgcmFault, Times};
+use crate::hgcm::HgcmService;
 use crate::host::Hint;
 use crate::report::GuestReport;
 
@@ -29,10 +30,10 @@ pub const WORDS: &[Word] = &[
     },
     Word {
         name: "clipboard",
-        arguments: "put FORMAT FILE [FORMAT FILE ...] | get FORMAT [FILE] [--timeout TIME] | formats | \
+        arguments: "put [FORMAT FILE ...] | get FORMAT [FILE] [--timeout TIME] | formats | \
                     mode off|host-to-guest|guest-to-host|both",
-        help: "copy files for the guest to paste, or paste what it copied, as text, html, png or bmp; \
-               this process reads and writes the files",
+        help: "copy files for the guest to paste, or nothing at all, or paste what it copied, as text, html, \
+               png or bmp; the host's process reads and writes the files",
         run: clipboard,
     },
     Word {
@@ -51,9 +52,9 @@ pub const WORDS: &[Word] = &[
     Word {
         name: "inject",
         arguments: "REQUEST STATUS|ignore|twice|never|after-cancel|oversize|vanish [TIMES|always] \
-                    [--function NUMBER]",
-        help: "make the next requests of a type fail, by name or number; the latter five, and a function, \
-               are for HGCM calls",
+                    [--function NAME]",
+        help: "make the next requests of a type fail, by name or number; the latter five, and a function \
+               such as data-read, are for HGCM calls",
         run: inject,
     },
     Word {
@@ -63,7 +64,12 @@ pub const WORDS: &[Word] = &[
         run: vanish,
     },
     Word { name: "heal", arguments: "", help: "take back all that was injected", run: heal },
-    Word { name: "state", arguments: "", help: "show what the guest reported", run: state },
+    Word {
+        name: "state",
+        arguments: "",
+        help: "show what the guest reported, and its clipboard",
+        run: state,
+    },
     Word {
         name: "journal",
         arguments: "[--since NUMBER]",
@@ -157,7 +163,7 @@ fn restore(console: &Console, arguments: Arguments<'_>) -> Result<Answer, Refuse
 }
 
 fn inject(console: &Console, mut arguments: Arguments<'_>) -> Result<Answer, Refused> {
-    let function = arguments.option("--function")?.map(number).transpose()?;
+    let function = arguments.option("--function")?.map(function_called).transpose()?;
     let request = request_type(arguments.next("a request")?)?;
     let hgcm = |fault| Fault::Hgcm { function, fault };
     let fault = match arguments.next("a status")? {
@@ -184,7 +190,7 @@ fn inject(console: &Console, mut arguments: Arguments<'_>) -> Result<Answer, Ref
 }
 
 fn vanish(console: &Console, mut arguments: Arguments<'_>) -> Result<Answer, Refused> {
-    let service = arguments.next("a service")?;
+    let service = named(arguments.next("a service")?, "service", HgcmService::from_name)?;
     arguments.end()?;
     console.host.drop_service(service);
     Ok(Answer::Done {})
@@ -233,6 +239,17 @@ fn help(_: &Console, arguments: Arguments<'_>) -> Result<Answer, Refused> {
 fn quit(_: &Console, arguments: Arguments<'_>) -> Result<Answer, Refused> {
     arguments.end()?;
     Ok(Answer::Quit {})
+}
+
+/// A function of a service, by the name that it has on the wire. No two have the same.
+fn function_called(word: &str) -> Result<(HgcmService, u32), Refused> {
+    named(word, "function", |name| {
+        let of_properties = guest_property::Function::from_name(name);
+        let of_clipboard = shared_clipboard::Function::from_name(name);
+        of_properties
+            .map(|function| (HgcmService::Properties, function.0))
+            .or_else(|| of_clipboard.map(|function| (HgcmService::Clipboard, function.0)))
+    })
 }
 
 /// A request by its name or its number.

@@ -18,6 +18,9 @@ use crate::{process, say};
 /// The SDK stands beside the plugins and is none.
 const SDK: &str = "plugins/sdk";
 
+/// This one is for tests, and stands with them.
+const PROBE: &str = "tests/probe";
+
 /// A component starts with this: the magic number of WebAssembly, and the version and layer that tell
 /// a component from a core module.
 const COMPONENT: [u8; 8] = *b"\0asm\x0d\0\x01\0";
@@ -26,7 +29,7 @@ const COMPONENT: [u8; 8] = *b"\0asm\x0d\0\x01\0";
 pub fn all(workspace: &Workspace) -> Vec<&Package> {
     let is_plugin = |package: &&Package| {
         let folder = workspace.folder(package);
-        folder.starts_with("plugins/") && folder != SDK
+        (folder.starts_with("plugins/") && folder != SDK) || folder == PROBE
     };
     workspace.packages.iter().filter(is_plugin).collect()
 }

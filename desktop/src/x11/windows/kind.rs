@@ -83,7 +83,6 @@ impl Properties {
         server: &Server,
         windows: Vec<Window>,
     ) -> Result<Vec<(Window, Option<Kind>)>, Failure> {
-        listen(server, &windows)?;
         let attributes = ask(&windows, |&window| server.x.get_window_attributes(window))?;
         let here = windows.into_iter().zip(attributes).filter_map(|(window, reply)| Some((window, reply?)));
         let here: Vec<_> = here.collect();
@@ -93,7 +92,6 @@ impl Properties {
             .iter()
             .map(|&(window, _)| clients.get(&window).map_or(window, |&(client, _)| client))
             .collect();
-        listen(server, &tellers)?;
         let types = ask(&tellers, |&teller| {
             server.x.get_property(false, teller, self.window_type, AtomEnum::ATOM, 0, MOST_TYPES)
         })?;
@@ -125,6 +123,8 @@ impl Properties {
         // All windows of one depth, each with the one that it is in.
         let mut level: Vec<(Window, Window)> = windows.into_iter().map(|window| (window, window)).collect();
         for depth in 0..=DEEPEST {
+            // Before they are asked: who has no mark yet may get it right after the answer.
+            listen(server, level.iter().map(|&(_, inside)| inside))?;
             let states = ask(&level, |&(_, inside)| {
                 server.x.get_property(false, inside, self.wm_state, self.wm_state, 0, 1)
             })?;
@@ -159,9 +159,9 @@ impl Properties {
 
 /// Asks for a `PropertyNotify` of each change of these windows' properties. Windows keep that wherever
 /// they are put.
-pub(super) fn listen(server: &Server, windows: &[Window]) -> Result<(), Failure> {
+pub(super) fn listen(server: &Server, windows: impl IntoIterator<Item = Window>) -> Result<(), Failure> {
     let properties = ChangeWindowAttributesAux::new().event_mask(EventMask::PROPERTY_CHANGE);
-    for &window in windows {
+    for window in windows {
         // It may be gone by now.
         server.x.change_window_attributes(window, &properties)?.ignore_error();
     }

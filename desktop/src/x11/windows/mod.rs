@@ -39,7 +39,6 @@ pub struct X11Windows {
 }
 
 /// A server's windows while they are watched.
-#[derive(Debug)]
 struct Watched {
     board: Arc<Board>,
     _events: EventLoop<Infallible>,
@@ -48,16 +47,16 @@ struct Watched {
 /// What is seen, and who wants to hear of it.
 struct Board {
     view: Mutex<Result<View, Error>>,
-    watchers: Mutex<Watchers>,
+    listeners: Mutex<Listeners>,
 }
 
 #[derive(Default)]
-struct Watchers {
-    begun: u64,
+struct Listeners {
+    numbered: u64,
     changed: HashMap<u64, Changed>,
 }
 
-/// What a watcher wants to be called.
+/// What one who watches wants to be called.
 type Changed = Box<dyn Fn() + Send + Sync>;
 
 /// Ends one's watch; the last one's ends all.
@@ -72,10 +71,6 @@ impl X11Windows {
     pub fn new(display: Option<&str>) -> Self {
         Self { display: display.map(str::to_owned), watched: Mutex::new(Weak::new()) }
     }
-
-    fn watched(&self) -> MutexGuard<'_, Weak<Watched>> {
-        locked(&self.watched)
-    }
 }
 
 impl Windows for X11Windows {
@@ -87,7 +82,7 @@ impl Windows for X11Windows {
     }
 
     fn look(&self) -> Result<View, Error> {
-        let watched = self.watched().upgrade();
+        let watched = locked(&self.watched).upgrade();
         if let Some(watched) = watched {
             return locked(&watched.board.view).clone();
         }
@@ -95,16 +90,16 @@ impl Windows for X11Windows {
         glance(&server).map_err(|failure| failure.told_by(&server))
     }
 
-    fn watch(&self, changed: Box<dyn Fn() + Send + Sync>) -> Result<Box<dyn Send>, Error> {
+    fn watch(&self, changed: Changed) -> Result<Box<dyn Send>, Error> {
         // Held until there is a loop, so that two who begin at once do not begin two.
-        let mut slot = self.watched();
+        let mut slot = locked(&self.watched);
         let watched = match slot.upgrade() {
             Some(watched) => watched,
             None => {
                 let nothing = Error::Unavailable("The X server was not reached yet".to_owned());
-                let board = Arc::new(Board { view: Mutex::new(Err(nothing)), watchers: Mutex::default() });
-                let watcher = Watcher { board: Arc::clone(&board), survey: None };
-                let events = EventLoop::start("x11-windows", self.display.as_deref(), watcher)?;
+                let board = Arc::new(Board { view: Mutex::new(Err(nothing)), listeners: Mutex::default() });
+                let follower = Follower { board: Arc::clone(&board), survey: None };
+                let events = EventLoop::start("x11-windows", self.display.as_deref(), follower)?;
                 Arc::new(Watched { board, _events: events })
             }
         };
@@ -127,16 +122,16 @@ fn glance(server: &Server) -> Result<View, Failure> {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        locked(&self.watched.board.watchers).changed.remove(&self.number);
+        locked(&self.watched.board.listeners).changed.remove(&self.number);
     }
 }
 
 impl Board {
     fn add(&self, changed: Changed) -> u64 {
-        let mut watchers = locked(&self.watchers);
-        watchers.begun += 1;
-        let number = watchers.begun;
-        watchers.changed.insert(number, changed);
+        let mut listeners = locked(&self.listeners);
+        listeners.numbered += 1;
+        let number = listeners.numbered;
+        listeners.changed.insert(number, changed);
         number
     }
 
@@ -148,24 +143,18 @@ impl Board {
         }
         *seen = view;
         drop(seen);
-        locked(&self.watchers).changed.values().for_each(|changed| changed());
-    }
-}
-
-impl std::fmt::Debug for Board {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Board").field("view", &self.view).finish_non_exhaustive()
+        locked(&self.listeners).changed.values().for_each(|changed| changed());
     }
 }
 
 /// Keeps the board as the server's events want it.
-struct Watcher {
+struct Follower {
     board: Arc<Board>,
     /// Of the server that is connected now.
     survey: Option<Survey>,
 }
 
-impl Client for Watcher {
+impl Client for Follower {
     type Order = Infallible;
 
     fn connected(&mut self, server: &Server) -> Result<(), Failure> {

@@ -101,11 +101,6 @@ impl Model {
                 self.place(event.window, Geometry::from(event));
                 self.restack(event.window, event.above_sibling);
             }
-            Event::GravityNotify(event) if event.event == self.root => {
-                self.change(event.window, |Child { geometry, .. }| {
-                    *geometry = Geometry { x: event.x, y: event.y, ..*geometry };
-                });
-            }
             Event::CirculateNotify(event) if event.event == self.root => {
                 let top = self.stack.last().copied().filter(|_| event.place == Place::ON_TOP);
                 self.restack(event.window, top.unwrap_or(x11rb::NONE));
@@ -221,7 +216,8 @@ impl Model {
     pub(super) fn view(&self) -> View {
         let (width, height) = (u32::from(self.size.0), u32::from(self.size.1));
         let screen = Area { x: 0, y: 0, width, height };
-        let mut room = MOST_RECTANGLES;
+        // A shape for which there is no room is one rectangle all the same.
+        let mut room = MOST_RECTANGLES - MOST_WINDOWS;
         let from_the_top = self.stack.iter().rev().filter_map(|&id| {
             let child = self.children.get(&id).filter(|child| child.mapped)?;
             let area = child.geometry.area();
@@ -319,4 +315,39 @@ fn bounds(rectangles: &[Rectangle]) -> Rectangle {
         u16::try_from(to.map_or(0, |to| to - i32::from(from))).unwrap_or(u16::MAX)
     };
     Rectangle { x, y, width: length(x, right), height: length(y, bottom) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOT: Window = 1;
+
+    #[test]
+    fn a_screen_with_too_many_windows_is_refused() {
+        let windows = |count: usize| (2..).take(count).collect();
+
+        assert!(Model::new(ROOT, (64, 64), windows(MOST_CHILDREN)).is_ok());
+        assert!(matches!(Model::new(ROOT, (64, 64), windows(MOST_CHILDREN + 1)), Err(Error::Failed(_))));
+    }
+
+    #[test]
+    fn the_uppermost_shapes_are_told_as_long_as_there_is_room() {
+        let windows: Vec<Window> = (2..102).collect();
+        let mut model = Model::new(ROOT, (64, 64), windows.clone()).expect("few windows");
+        let pixel = |number| Rectangle { x: 0, y: number, width: 1, height: 1 };
+        for &window in &windows {
+            model.place(window, Geometry { width: 5, height: 5000, ..Geometry::default() });
+            model.map(window);
+            model.set_kind(window, Some(Kind::Application));
+            model.set_shape(window, Some((0..1000).map(pixel).collect()));
+        }
+
+        let view = model.view();
+
+        let counts: Vec<usize> = view.windows.iter().map(|window| window.shape.len()).collect();
+        let whole = (MOST_RECTANGLES - MOST_WINDOWS) / 1000;
+        assert_eq!(counts, [vec![1; 100 - whole], vec![1000; whole]].concat());
+        assert_eq!(view.windows[0].shape, [Area { x: 0, y: 0, width: 1, height: 1000 }]);
+    }
 }

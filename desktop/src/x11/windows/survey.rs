@@ -114,13 +114,12 @@ impl Survey {
             server.x.shape_select_input(window, true)?.ignore_error();
         }
         let extents = ask(windows, |&window| server.x.shape_query_extents(window))?;
-        let is_shaped = |extents: &shape::QueryExtentsReply| extents.bounding_shaped;
-        let (mut shaped, mut plain) = (Vec::new(), Vec::new());
-        for (&window, extents) in windows.iter().zip(&extents) {
-            if extents.as_ref().is_some_and(is_shaped) { shaped.push(window) } else { plain.push(window) }
-        }
-        for window in plain {
-            self.model.set_shape(window, None);
+        let mut shaped = Vec::new();
+        for (&window, extents) in windows.iter().zip(extents) {
+            match extents {
+                Some(extents) if extents.bounding_shaped => shaped.push(window),
+                _ => self.model.set_shape(window, None),
+            }
         }
         let rectangles = ask(&shaped, |&window| server.x.shape_get_rectangles(window, SK::BOUNDING))?;
         for (window, reply) in shaped.into_iter().zip(rectangles) {
@@ -132,7 +131,7 @@ impl Survey {
     /// The children of the root in which these windows are, as far as they are not gone.
     fn outermost(&self, server: &Server, windows: HashSet<Window>) -> Result<HashSet<Window>, Failure> {
         let mut inside = Vec::from_iter(windows);
-        listen(server, &inside)?;
+        listen(server, inside.iter().copied())?;
         let mut outermost = HashSet::new();
         for _ in 0..DEEPEST {
             let trees = ask(&inside, |&window| server.x.query_tree(window))?;

@@ -48,6 +48,14 @@ struct State {
     gone: bool,
 }
 
+impl State {
+    /// Ends all requests; the host will not write to their memory.
+    fn end(&mut self) {
+        self.lost.clear();
+        self.waiting.values().for_each(|waiter| waiter.wake(GONE));
+    }
+}
+
 /// What every HGCM request begins with.
 #[repr(C)]
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -88,7 +96,7 @@ impl Exchanges {
         cancel: &Canceller,
     ) -> Result<(Dma, Status)> {
         let failed = |status| Error::new(doing.to_owned(), status);
-        let gone = || Error::new(format!("{doing} (the device is gone)"), Status::INVALID_STATE);
+        let gone = || Error::new(format!("{doing} (the device is gone or was reset)"), Status::INVALID_STATE);
         // A time-out too long for the clock is none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         // Before the request is made: its completion may come before this thread hears of the answer.
@@ -107,32 +115,41 @@ impl Exchanges {
         let woken = place.waiter.wait(DONE | CANCELLED | GONE, deadline);
         drop(armed);
 
-        let given_up = match woken {
-            _ if woken & DONE != 0 => None,
-            _ if woken & GONE != 0 => Some(gone()),
-            _ if woken & CANCELLED != 0 => Some(failed(Status::CANCELLED)),
-            _ => Some(failed(Status::TIMEOUT)),
+        let (woken, error) = if woken & (DONE | GONE) != 0 {
+            (woken, gone())
+        } else {
+            let error = failed(if woken == CANCELLED { Status::CANCELLED } else { Status::TIMEOUT });
+            match self.give_up(&place.waiter, &dma) {
+                Some(woken) => (woken, error),
+                None => return Err(error),
+            }
         };
-        if let Some(error) = &given_up
-            && error.status != Status::INVALID_STATE
-        {
-            match self.cancel(&dma) {
-                Ok(()) => return Err(error.clone()),
-                // It was completed before, and that counts.
-                Err(Error { status: Status::NOT_FOUND, .. }) => {}
-                Err(refused) => tracing::warn!("{refused}"),
-            }
-            if !look(&dma).is_ok_and(|head| head.is_done()) {
-                place.waiter.wait(DONE | GONE, Instant::now().checked_add(LAST_WAIT));
-            }
-        }
         match look(&dma) {
             Ok(head) if head.is_done() => Ok((dma, head.status())),
             _ => {
-                self.lose(dma);
-                Err(given_up.unwrap_or_else(gone))
+                if woken & GONE == 0 {
+                    self.lose(dma);
+                }
+                Err(error)
             }
         }
+    }
+
+    /// Cancels a request at the host. `None` when the host has forgotten it; otherwise what the waiter
+    /// was woken for, now that the request should be done.
+    fn give_up(&self, waiter: &Waiter, dma: &Dma) -> Option<u8> {
+        let mut packet = HgcmCancel2::new();
+        packet.address.set(dma.address());
+        match self.requester.typed(packet) {
+            Ok(_) => return None,
+            // It was done before, and that counts.
+            Err(Error { status: Status::NOT_FOUND, .. }) => {}
+            Err(refused) => tracing::warn!("{refused}"),
+        }
+        if look(dma).is_ok_and(|head| head.is_done()) {
+            return Some(DONE);
+        }
+        Some(waiter.wait(DONE | GONE, Instant::now().checked_add(LAST_WAIT)))
     }
 
     /// The host completed some request: wakes whoever made one that is done.
@@ -152,12 +169,16 @@ impl Exchanges {
         }
     }
 
+    /// Ends all requests that are under way: the host has forgotten them.
+    pub(super) fn forgotten(&self) {
+        self.lock().end();
+    }
+
     /// Ends all requests, those to come as well: the device is gone.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.gone = true;
-        state.lost.clear();
-        state.waiting.values().for_each(|waiter| waiter.wake(GONE));
+        state.end();
     }
 
     /// A place among those who wait; `None` when the device is gone.
@@ -169,12 +190,6 @@ impl Exchanges {
         }
         state.waiting.insert(address, waiter.clone());
         Some(Place { exchanges: self, waiter })
-    }
-
-    fn cancel(&self, dma: &Dma) -> Result<()> {
-        let mut packet = HgcmCancel2::new();
-        packet.address.set(dma.address());
-        self.requester.typed(packet).map(drop)
     }
 
     /// Keeps memory that nobody waits for from being used again before the host is done with it.

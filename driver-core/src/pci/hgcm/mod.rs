@@ -21,7 +21,7 @@ use super::requester::Requester;
 use crate::outgoing_call::{self, LOCALHOST_EXISTING, MOST_CLIENTS, MOST_DATA};
 use crate::wire::{HgcmConnect, HgcmDisconnect, Request, Requestor, Status};
 use crate::{Canceller, Error, HgcmClient, HgcmParameter, Result};
-use dma::Dma;
+use dma::{Dma, Memory};
 use exchange::Exchanges;
 use plan::{Plan, Unusable};
 
@@ -34,7 +34,7 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The HGCM clients and calls of all sessions of a device.
 pub(super) struct Hgcm {
-    bus: Arc<dyn Bus>,
+    memory: Arc<Memory>,
     exchanges: Exchanges,
     requestor: Requestor,
     sessions: Mutex<BTreeMap<SessionId, Clients>>,
@@ -50,8 +50,10 @@ struct Clients {
 
 impl Hgcm {
     pub(super) fn new(bus: Arc<dyn Bus>, requester: Arc<Requester>) -> Self {
-        let exchanges = Exchanges::new(bus.clone(), requester);
-        Self { bus, exchanges, requestor: requestor(), sessions: Mutex::default() }
+        let (address, length) = requester.rest();
+        let memory = Memory::new(bus.clone(), address, length);
+        let exchanges = Exchanges::new(bus, requester);
+        Self { memory, exchanges, requestor: requestor(), sessions: Mutex::default() }
     }
 
     /// Connects a session to a service.
@@ -146,7 +148,13 @@ impl Hgcm {
         self.exchanges.completed();
     }
 
-    /// Ends all that is under way: the device is gone.
+    /// Ends all that is under way, and forgets every client: the host has.
+    pub(super) fn reset(&self) {
+        self.sessions().values_mut().for_each(|clients| clients.connected.clear());
+        self.exchanges.forgotten();
+    }
+
+    /// Ends all that is under way, and all to come: the device is gone.
     pub(super) fn close(&self) {
         self.exchanges.close();
     }
@@ -164,7 +172,7 @@ impl Hgcm {
     }
 
     fn allocate(&self, doing: &str, length: usize) -> Result<Dma> {
-        Dma::allocate(&self.bus, length).ok_or_else(|| {
+        self.memory.allocate(length).ok_or_else(|| {
             Error::new(format!("{doing} (no DMA memory for {length} bytes)"), Status::NO_MEMORY)
         })
     }

@@ -4,7 +4,7 @@ use zerocopy::little_endian::U64;
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::dma::Dma;
-use crate::pci::{BusFault, PAGE};
+use crate::pci::{BusFault, PAGE, prefer_huge_pages};
 use crate::wire::{
     HgcmCall, HgcmPageListInfo, HgcmParameter64, HgcmParameterType as Kind, Request, Requestor,
 };
@@ -180,7 +180,11 @@ impl Place {
     /// Brings what the host wrote: as much as it says, but no more than there was room for.
     fn bring(&self, dma: &Dma, size: u32, data: &mut Vec<u8>) -> Result<(), BusFault> {
         data.truncate(size as usize);
-        if data.is_empty() { Ok(()) } else { dma.read(self.data, data) }
+        if data.is_empty() {
+            return Ok(());
+        }
+        prefer_huge_pages(data);
+        dma.read(self.data, data)
     }
 }
 

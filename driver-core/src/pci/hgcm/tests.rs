@@ -145,7 +145,7 @@ impl Bus for Host {
     fn close(&self) {}
 
     fn dma_range(&self) -> (u32, u32) {
-        (0x1000, 0x2000)
+        (0x1000, self.lock().memory.0[&0x1000].len() as u32)
     }
 
     fn dma_allocate(&self, pages: usize) -> Option<u32> {
@@ -179,10 +179,17 @@ impl Bus for Host {
     }
 }
 
-/// A host, and a driver whose session 1 has the client 7.
+/// A host, and a driver whose session 1 has the client 7. All memory for calls is allocated.
 fn connected() -> (Arc<Host>, Arc<Hgcm>) {
+    connected_with(0)
+}
+
+/// As [`connected`], with so many pages that are always there for calls.
+fn connected_with(pages: usize) -> (Arc<Host>, Arc<Hgcm>) {
     let host = Arc::new(Host::default());
-    host.lock().memory.0.insert(0x1000, vec![0; 0x2000]);
+    // One page for the interrupt thread, and as much as a request can take.
+    let packets = if pages == 0 { 0x1000 } else { 0x10_0000 };
+    host.lock().memory.0.insert(0x1000, vec![0; 0x1000 + packets + pages * 0x1000]);
     let bus: Arc<dyn Bus> = host.clone();
     let requester = Arc::new(Requester::new(bus.clone()).expect("room for packets"));
     let hgcm = Arc::new(Hgcm::new(bus, requester));
@@ -451,6 +458,22 @@ fn a_device_that_goes_ends_the_calls_that_are_under_way_and_those_to_come() {
 }
 
 #[test]
+fn a_host_that_forgets_ends_the_calls_that_are_under_way_and_the_connections() {
+    let (host, hgcm) = connected();
+    let cancel = Canceller::new();
+    let caller = call_elsewhere(&hgcm, 3, &cancel);
+    host.until_requests(1);
+
+    hgcm.reset();
+
+    assert_eq!(caller.join().expect("no panic").expect_err("forgotten").status, Status::INVALID_STATE);
+    assert_eq!(host.allocated(), 0);
+    assert_eq!(call(&hgcm, &mut []).expect_err("forgotten").status, Status::HGCM_INVALID_CLIENT_ID);
+    assert_eq!(host.requests(), [63]);
+    hgcm.connect(SESSION, "VBoxGuestPropSvc").expect("the device is there");
+}
+
+#[test]
 fn limits_are_checked_before_anything_is_allocated_or_sent() {
     let (host, hgcm) = connected();
     host.lock().full = true;
@@ -521,4 +544,40 @@ fn a_host_that_gives_a_number_twice_is_not_believed() {
         0
     });
     assert_eq!(call(&hgcm, &mut []), Ok(Status::SUCCESS));
+}
+
+#[test]
+fn a_call_that_fits_a_page_takes_one_that_is_always_there_and_leaves_nothing_in_it() {
+    let (host, hgcm) = connected_with(2);
+    host.lock().full = true;
+    host.serve(|memory, request| {
+        memory.finish(request, 0);
+        0
+    });
+    let secret = || HgcmParameter::In(b"secret".repeat(500));
+
+    for _ in 0..3 {
+        assert_eq!(call(&hgcm, &mut [secret()]), Ok(Status::SUCCESS));
+    }
+    let mut parameters = [out(3000)];
+    assert_eq!(call(&hgcm, &mut parameters), Ok(Status::SUCCESS));
+    assert_eq!(parameters, [HgcmParameter::Out { data: vec![0; 3000], needed: 3000 }]);
+    assert_eq!(call(&hgcm, &mut [out(4096)]).expect_err("it takes two").status, Status::NO_MEMORY);
+    // One after the other, so that none is used again soon.
+    let addresses: Vec<_> = host.lock().requests.iter().map(|(address, _)| *address).collect();
+    assert_eq!(addresses, [0x10_3000, 0x10_2000, 0x10_3000, 0x10_2000]);
+}
+
+#[test]
+fn more_calls_than_there_are_pages_take_what_is_allocated() {
+    let (host, hgcm) = connected_with(1);
+    let callers = [1, 2].map(|function| call_elsewhere(&hgcm, function, &Canceller::new()));
+    host.until_requests(2);
+    assert_eq!(host.allocated(), 1);
+
+    hgcm.close();
+    for caller in callers {
+        assert_eq!(caller.join().expect("no panic").expect_err("gone").status, Status::INVALID_STATE);
+    }
+    assert_eq!(host.allocated(), 0);
 }

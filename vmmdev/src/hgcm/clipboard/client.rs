@@ -19,6 +19,8 @@ const USUAL_CHUNK: u32 = 64 << 10;
 pub(super) struct Client {
     pub(super) features: GuestFeatures,
     messages: VecDeque<Message>,
+    /// The guest knows of the first one, and will fetch it.
+    shown: bool,
     waiting: Option<Waiting>,
 }
 
@@ -40,8 +42,12 @@ impl Client {
     /// Says something to the client, in place of what was said of the same and not heard. `false` when
     /// too much was not heard.
     pub(super) fn tell(&mut self, message: Message, answers: &mut Answers) -> bool {
-        let outdated = |old: &Message| matches!((old, message), (Message::Formats(_), Message::Formats(_)));
-        self.messages.retain(|old| !outdated(old));
+        let outdated =
+            |old: &&mut Message| matches!((old, message), (Message::Formats(_), Message::Formats(_)));
+        if let Some(old) = self.messages.iter_mut().find(outdated) {
+            *old = message;
+            return true;
+        }
         if self.messages.len() >= MOST_MESSAGES {
             return false;
         }
@@ -54,9 +60,12 @@ impl Client {
         true
     }
 
-    /// Takes a message back, when it was not heard.
+    /// Takes a message back that the guest does not know of yet.
     pub(super) fn untell(&mut self, message: Message) {
-        self.messages.retain(|other| *other != message);
+        let known = usize::from(self.shown);
+        if let Some(at) = self.messages.iter().skip(known).position(|other| *other == message) {
+            self.messages.remove(known + at);
+        }
     }
 
     /// Answers a call that waits, with the first message.
@@ -67,11 +76,17 @@ impl Client {
         };
         if Function(call.function) == Function::MESSAGE_OLD_GET_WAIT {
             first.show_old(&mut call);
-            self.messages.pop_front();
+            self.forget_first();
         } else {
             first.show(&mut call);
+            self.shown = true;
         }
         answers.give(call, Status::SUCCESS);
+    }
+
+    fn forget_first(&mut self) {
+        self.messages.pop_front();
+        self.shown = false;
     }
 
     /// Functions 8 and 9: which message is there.
@@ -128,7 +143,7 @@ impl Client {
             }
         };
         if outcome.is_ok() {
-            self.messages.pop_front();
+            self.forget_first();
         }
         answers.give(call, outcome.map_or_else(|refused| refused, |()| Status::SUCCESS));
     }
