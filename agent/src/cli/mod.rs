@@ -132,7 +132,7 @@ pub fn main(cli: Cli) -> ExitCode {
 fn compile_child() -> Result<()> {
     // The daemon blocks the signals that it waits for, and a child inherits that.
     nix::sys::signal::SigSet::all().thread_unblock().context("Cannot unblock signals")?;
-    compile::child(&engine::engine().map_err(anyhow::Error::from)?)
+    compile::child(&engine::compiler().map_err(anyhow::Error::from)?)
 }
 
 fn say(line: std::fmt::Arguments<'_>) {

@@ -1,13 +1,12 @@
 //! What the agent takes, of time and of memory.
 
-use std::env;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use vm::{AGENT_TOML, Context, Happened, Machine, Moment};
 
-use super::{drag, kill, shows, start, until};
-use crate::bare;
+use super::{drag, kill, shows, start};
+use crate::bare::{self, BARE, READ};
 
 const STEPS: u32 = 1000;
 
@@ -16,16 +15,13 @@ const STEPS: u32 = 1000;
 /// goes unread and that nothing wakes an idle agent must hold; how fast it all is depends on the machine
 /// that emulates this one.
 pub fn figures(context: &Context) -> anyhow::Result<()> {
-    let this = env::current_exe().context("A test knows its own path")?;
-    let mut machine =
-        context.machine().agent(AGENT_TOML).program(&format!("bin/{}", bare::NAME), &this).launch()?;
+    let mut machine = bare::machine(context, BARE)?.agent(AGENT_TOML).launch()?;
 
-    machine.run("setsid bare >/run/bare.log 2>&1 & echo $! >/run/bare.pid")?;
-    until(&mut machine, "bare", "grep -q Ready /run/bare.log")?;
+    bare::start(&mut machine, BARE)?;
     let before = machine.host()?.history()?.len();
     drag(&machine, STEPS)?;
     let bare = latencies(&mut machine, before)?;
-    kill(&mut machine, "bare")?;
+    kill(&mut machine, BARE)?;
 
     start(&mut machine, "agent")?;
     machine.host()?.order("hint 0 640 480")?;
@@ -50,7 +46,7 @@ fn latencies(machine: &mut Machine, before: usize) -> anyhow::Result<Vec<Duratio
     let history = machine.host()?.history()?.split_off(before);
     let mut latencies = Vec::new();
     for (place, rung) in history.iter().enumerate().filter(|(_, moment)| moment.what == Happened::Rang) {
-        let read = history[place..].iter().find(|moment| moment.what == Happened::Answered(bare::READ));
+        let read = history[place..].iter().find(|moment| moment.what == Happened::Answered(READ));
         let Moment { at, .. } = read.context("a wish was not read")?;
         latencies.push(at.saturating_sub(rung.at));
     }
