@@ -234,7 +234,7 @@ fn any_text_survives() -> Result<(), Failed> {
         let expected = text.strip_prefix('\u{feff}').unwrap_or(text);
         scene.pastes(expected);
 
-        scene.copy("UTF8_STRING", expected.as_bytes())?;
+        scene.copied("UTF8_STRING", expected.as_bytes(), Formats::TEXT)?;
         scene.gets(expected);
     }
     Ok(())
@@ -451,7 +451,7 @@ fn the_host_s_mode_is_kept_to() -> Result<(), Failed> {
     scene.pastes("to the guest");
     assert!(scene.get_text().is_err());
     scene.host().clipboard_mode(Mode::GUEST_TO_HOST);
-    scene.copy("UTF8_STRING", b"to the host")?;
+    scene.copied("UTF8_STRING", b"to the host", Formats::TEXT)?;
     scene.gets("to the host");
     scene.host().clipboard_mode(Mode::BIDIRECTIONAL);
     scene.put_text("to the guest again")?;
@@ -497,6 +497,7 @@ fn an_x_server_that_comes_back() -> Result<(), Failed> {
         let copied = scene.copy("UTF8_STRING", b"after");
         copied.is_ok() && scene.get_text().is_ok_and(|text| text == "after")
     });
+    scene.host().wait_clipboard(PATIENCE, |formats| formats.contains(Formats::TEXT))?;
     scene.put_text("and back")?;
 
     scene.pastes("and back");
