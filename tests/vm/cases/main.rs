@@ -12,10 +12,7 @@ mod module;
 use std::env;
 
 use libtest_mimic::{Arguments, Trial};
-use vm::{Context, Kernel, Kit, Programs, Silent, kit};
-
-/// How often a test is tried whose guest falls silent.
-const MOST_TRIES: u32 = 3;
+use vm::{Context, Kernel, Kit, Programs, kit};
 
 /// A test on one kernel.
 type Test = fn(&Context) -> anyhow::Result<()>;
@@ -121,22 +118,9 @@ fn trial(name: &str, needs: Needs, test: Test, kit: &Kit, kernel: &Kernel, progr
     }
     let (kit, kernel, programs, title) = (kit.clone(), kernel.clone(), programs.clone(), name.clone());
     Trial::test(name, move || {
-        let once = || {
-            Context::new(&title, kit.clone(), kernel.clone(), programs.clone())
-                .and_then(|context| context.judge(test))
-        };
-        let mut outcome = once();
-        // A silent serial line says nothing of what is tested. Whatever else fails has failed.
-        for _ in 1..MOST_TRIES {
-            match &outcome {
-                Err(error) if error.chain().any(|cause| cause.is::<Silent>()) => {
-                    println!("{title}: once more in a new machine, because {error:#}");
-                    outcome = once();
-                }
-                _ => break,
-            }
-        }
-        outcome.map_err(|error| format!("{error:#}").into())
+        Context::new(&title, kit, kernel, programs)
+            .and_then(|context| context.judge(test))
+            .map_err(|error| format!("{error:#}").into())
     })
 }
 
