@@ -8,6 +8,7 @@ mod bare;
 mod desktop;
 mod hgcm;
 mod module;
+mod programs;
 
 use std::env;
 
@@ -79,11 +80,8 @@ const TESTS: &[(&str, On, Needs, Test)] = &[
 ];
 
 fn main() -> anyhow::Result<()> {
-    if let Some(run) = bare::meant() {
+    if let Some(run) = programs::meant() {
         return run();
-    }
-    if hgcm::is_meant() {
-        return hgcm::run();
     }
     let arguments = Arguments::from_args();
     let programs = Programs::of_this_build();
