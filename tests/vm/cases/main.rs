@@ -8,14 +8,12 @@ mod bare;
 mod desktop;
 mod hgcm;
 mod module;
+mod programs;
 
 use std::env;
 
 use libtest_mimic::{Arguments, Trial};
-use vm::{Context, Kernel, Kit, Programs, Silent, kit};
-
-/// How often a test is tried whose guest falls silent.
-const MOST_TRIES: u32 = 3;
+use vm::{Context, Kernel, Kit, Programs, kit};
 
 /// A test on one kernel.
 type Test = fn(&Context) -> anyhow::Result<()>;
@@ -82,11 +80,8 @@ const TESTS: &[(&str, On, Needs, Test)] = &[
 ];
 
 fn main() -> anyhow::Result<()> {
-    if let Some(run) = bare::meant() {
+    if let Some(run) = programs::meant() {
         return run();
-    }
-    if hgcm::is_meant() {
-        return hgcm::run();
     }
     let arguments = Arguments::from_args();
     let programs = Programs::of_this_build();
@@ -121,22 +116,9 @@ fn trial(name: &str, needs: Needs, test: Test, kit: &Kit, kernel: &Kernel, progr
     }
     let (kit, kernel, programs, title) = (kit.clone(), kernel.clone(), programs.clone(), name.clone());
     Trial::test(name, move || {
-        let once = || {
-            Context::new(&title, kit.clone(), kernel.clone(), programs.clone())
-                .and_then(|context| context.judge(test))
-        };
-        let mut outcome = once();
-        // A silent serial line says nothing of what is tested. Whatever else fails has failed.
-        for _ in 1..MOST_TRIES {
-            match &outcome {
-                Err(error) if error.chain().any(|cause| cause.is::<Silent>()) => {
-                    println!("{title}: once more in a new machine, because {error:#}");
-                    outcome = once();
-                }
-                _ => break,
-            }
-        }
-        outcome.map_err(|error| format!("{error:#}").into())
+        Context::new(&title, kit, kernel, programs)
+            .and_then(|context| context.judge(test))
+            .map_err(|error| format!("{error:#}").into())
     })
 }
 

@@ -4,7 +4,8 @@ use anyhow::{Context as _, ensure};
 use vm::{Context, Machine};
 
 use crate::agent::paced;
-use crate::bare::{self, BUSY};
+use crate::bare::BUSY;
+use crate::programs;
 
 /// The module loads anywhere, and finds nothing where there is nothing.
 pub fn without_device(context: &Context) -> anyhow::Result<()> {
@@ -52,8 +53,8 @@ pub fn interrupts(context: &Context) -> anyhow::Result<()> {
 /// each touch, noticed or not, and is raised again; but the guest sees one interrupt.
 pub fn busy(context: &Context) -> anyhow::Result<()> {
     const EVENTS: usize = 1000;
-    let mut machine = bare::machine(context, BUSY)?.launch()?;
-    bare::start(&mut machine, BUSY)?;
+    let mut machine = programs::machine(context, BUSY)?.launch()?;
+    programs::start(&mut machine, BUSY)?;
     let before = handled(&mut machine)?;
     let raised = raised(&machine)?;
 

@@ -1,6 +1,6 @@
 //! Commands in the guest, over its second serial line. `init.sh` is the other end.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -34,21 +34,6 @@ pub struct Answer {
     /// What it wrote, to stdout and stderr.
     pub text: String,
 }
-
-/// The guest did not answer.
-#[derive(Debug)]
-pub struct Silent {
-    seconds: u64,
-    script: String,
-}
-
-impl fmt::Display for Silent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the guest has not answered within {} s: {}", self.seconds, self.script)
-    }
-}
-
-impl std::error::Error for Silent {}
 
 impl Listener {
     /// Listens for the machine.
@@ -127,7 +112,7 @@ impl Console {
                 return Ok(Answer { status, text });
             }
         }
-        Err(Silent { seconds: limit.as_secs() + 10, script: script.to_owned() }.into())
+        bail!("the guest has not answered within {} s: {script}", limit.as_secs() + 10)
     }
 }
 
