@@ -230,13 +230,8 @@ fn measured(
 }
 
 /// A conversion of the plugin's.
-type Conversion = fn(
-    Mime,
-    Rc<RefCell<Vec<u8>>>,
-    u64,
-    Rc<RefCell<Vec<u8>>>,
-    Limits,
-) -> Box<dyn convert::Convert>;
+type Conversion =
+    fn(Mime, Rc<RefCell<Vec<u8>>>, u64, Rc<RefCell<Vec<u8>>>, Limits) -> Box<dyn convert::Convert>;
 
 /// How long the plugin's own conversion takes as native code, from memory to memory.
 fn native(times: usize, conversion: Conversion, mime: Mime, content: &[u8]) -> Outcome<f64> {
