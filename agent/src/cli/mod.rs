@@ -5,6 +5,7 @@ macro_rules! say {
     ($($argument:tt)*) => { $crate::cli::say(format_args!($($argument)*)) };
 }
 
+mod authority;
 mod check;
 mod competitors;
 #[cfg(feature = "simulated")]
