@@ -66,7 +66,8 @@ impl Scene {
         x.map_window(window)?.check()?;
         let desktop =
             Desktop { windows: Arc::new(X11Windows::new(Some(server.display()))), ..Desktop::headless(1) };
-        let rig = Setup::new().rig().desktop(desktop).reference("seamless", name, "config.rate = 1000").start();
+        let rig =
+            Setup::new().rig().desktop(desktop).reference("seamless", name, "config.rate = 1000").start();
         rig.host.set_seamless(true);
         rig.wait_guest("the window is in the region", |guest| {
             guest.visible_region.as_ref().is_some_and(|region| !region.is_empty())
