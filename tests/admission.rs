@@ -170,7 +170,7 @@ fn what_is_not_granted_is_not_linked() {
 
     let linked: Vec<_> = plugin.authority.linked().map(|interface| interface.name).collect();
 
-    assert_eq!(linked, ["types", "log", "clock"]);
+    assert_eq!(linked, ["types", "log", "clock", "buffers", "timers"]);
 }
 
 fn sandbox(cache: PathBuf) -> std::sync::Arc<Sandbox> {

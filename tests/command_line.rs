@@ -88,7 +88,7 @@ fn what_is_wrong_is_shown_with_its_place() {
         ),
         (
             "[plugins.quiet]\ncomponent = \"quiet.wasm\"\ngrants.requests = [\"outputs\"]",
-            "no interface under `requests` is called `outputs`; there are `display`, `guest`",
+            "no interface under `requests` is called `outputs`; there are `display`, `seamless`, `guest`",
         ),
         (
             "[plugins.quiet]\ncomponent = \"quiet.wasm\"\nsha256 = \"abc\"",
@@ -169,6 +169,66 @@ fn the_reference_configuration_is_right_and_explained() {
         ["granted by requests = [\"display\"]", "report-positions", "May hear      display-change|restored"]
     {
         assert!(text.contains(expected), "{expected}: {text}");
+    }
+}
+
+#[test]
+fn all_that_a_plugin_may_do_is_explained() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let _ = plugin_component("clipboard");
+
+    let explained = said(&run(root, &["explain", "clipboard", "--config", "agent.toml"]));
+    let checked = said(&run(root, &["check", "--config", "agent.toml"]));
+
+    for (verb, what) in [
+        ("call", "VBoxSharedClipboard, all functions"),
+        ("read", "guest properties /VirtualBox/GuestAdd/GuiOnFocus"),
+        ("carry", "what host or guest copied, up to 64 MiB"),
+    ] {
+        assert!(explained.contains(&format!("\nMay {verb:<9} {what}\n")), "{verb}: {explained}");
+        assert!(checked.contains(&format!("; may {verb} {what}")), "{verb}: {checked}");
+    }
+    assert!(explained.contains("512 MiB of buffers; 16 calls to services at a time; 10s of"), "{explained}");
+    assert!(!explained.contains("May write") && !explained.contains("not used"), "{explained}");
+}
+
+#[test]
+fn grants_are_shown_as_narrow_as_they_are() {
+    let folder = folder(
+        "[plugins.quiet]\ncomponent = \"quiet.wasm\"\n[plugins.quiet.grants]\n\
+         hgcm = { A = [3, 4], B = \"all\", C = [] }\nproperties = { write = [\"/Example/*\", \"/Other\"] }\n\
+         desktop = [\"clipboard\"]\n\
+         clipboard = { direction = \"guest-to-host\", largest = \"1 KiB\", primary = true }\n",
+    );
+
+    let explained = said(&run(folder.path(), &["explain", "quiet", "--config", "agent.toml"]));
+
+    for expected in [
+        "May call      A, functions 3, 4; B, all functions; C, no function\n",
+        "May write     guest properties /Example/*, /Other\n",
+        "May carry     what the guest selected or copied, up to 1 KiB\n",
+    ] {
+        assert!(explained.contains(expected), "{expected}: {explained}");
+    }
+    assert!(!explained.contains("May read"), "{explained}");
+}
+
+#[test]
+fn grants_without_a_use_are_named_and_no_fault() {
+    let folder = folder(
+        "[plugins.quiet]\ncomponent = \"quiet.wasm\"\n[plugins.quiet.grants]\n\
+         events = [\"restored\"]\nrequests = [\"guest\"]\nhgcm = { A = \"all\" }\n\
+         properties = { read = [\"/*\"] }\nclipboard = { primary = true }\n",
+    );
+    let deaf = Fixture::default().exporting(&["lifecycle"]).component();
+    std::fs::write(folder.path().join("quiet.wasm"), deaf).expect("a file");
+
+    let output = run(folder.path(), &["check", "--config", "agent.toml"]);
+
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for unused in ["requests = [\"guest\"]", "hgcm", "properties", "events", "clipboard"] {
+        assert!(said.contains(&format!("quiet: does not use {unused}; it can go\n")), "{unused}: {said}");
     }
 }
 
@@ -337,4 +397,7 @@ fn a_demo_without_a_screen_plays_to_the_end() {
     }
     assert!(text.contains("HEADLESS1 1024x768+1366+0"), "{text}");
     assert!(text.contains("2147483648x800 is larger than the configured maximum"), "{text}");
+    for skipped in ["windows that become regions", "text and pictures by the clipboard"] {
+        assert!(text.contains(&format!("SKIPPED {skipped}: the desktop is headless")), "{skipped}: {text}");
+    }
 }

@@ -6,13 +6,11 @@ use std::sync::Arc;
 
 use bellhop_desktop::x11::X11;
 use bellhop_xserver::{Missing, XServer, outputs_by_xrandr};
-use libtest_mimic::{Arguments, Failed, Trial};
-use support::{Rig, Setup, eventually, lines_of};
+use libtest_mimic::Failed;
+use support::{Rig, Setup, eventually, lines_of, suite};
 use vmmdev::Hint;
 
-type Test = fn() -> Result<(), Failed>;
-
-const TESTS: [(&str, Test); 5] = [
+const TESTS: [suite::Named; 5] = [
     ("a_wish_becomes_the_x_server_s_screen", a_wish_becomes_the_x_server_s_screen),
     ("monitors_come_and_go", monitors_come_and_go),
     ("an_absurd_wish_leaves_the_screen_alone", an_absurd_wish_leaves_the_screen_alone),
@@ -27,16 +25,9 @@ const TESTS: [(&str, Test); 5] = [
 ];
 
 fn main() {
-    let arguments = Arguments::from_args();
     let lacking = XServer::dummy().and_then(|server| outputs_by_xrandr(server.display())).err();
     let lacking: Option<Missing> = lacking.and_then(|error| error.missing().cloned());
-    let trials = TESTS.map(|(name, test)| {
-        if let Some(missing) = &lacking {
-            eprintln!("SKIPPED {name}: {missing}");
-        }
-        Trial::test(name, test).with_ignored_flag(lacking.is_some())
-    });
-    libtest_mimic::run(&arguments, trials.into()).exit();
+    suite::run(&TESTS, lacking.as_ref(), None)
 }
 
 fn rig(name: &str, server: &XServer) -> Rig {

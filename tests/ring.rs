@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use bellhop_agent::dispatch::Dispatcher;
 use bellhop_desktop::headless::Headless;
 use bellhop_desktop::{Area, Output, Outputs};
-use driver_core::wire::{Capabilities, Events, Facility, FacilityStatus, RequestType};
+use driver_core::Driver;
+use driver_core::wire::{Capabilities, Events, Facility, FacilityStatus, RequestType, Status};
 use support::{PATIENCE, Rig, Setup, eventually, lines_of};
 use vmmdev::Hint;
 
@@ -84,6 +86,40 @@ fn a_host_that_repeats_itself_does_not_ring() {
     let rang = rig.host.set_video_mode_hint(Hint::new(0, 1280, 800)).expect("display 0 exists");
 
     assert!(!rang, "the acknowledged wish was remembered");
+}
+
+#[test]
+fn a_capability_that_another_agent_has_is_announced_once_that_one_lets_go() {
+    let setup = Setup::new();
+    let other = setup.device.session();
+    other.acquire_capabilities(Capabilities::GRAPHICS, Capabilities::empty()).expect("it is free");
+    let rig = setup.rig().display("ring-busy").start();
+    assert_eq!(rig.awaited_by_all(), Capabilities::GRAPHICS);
+
+    drop(other);
+    rig.host.raise_events(Events::RESTORED);
+
+    rig.wait_guest("graphics", |guest| guest.capabilities == Capabilities::GRAPHICS);
+    rig.follows(1280);
+    assert_eq!(rig.awaited_by_all(), Capabilities::empty());
+}
+
+#[test]
+fn capabilities_of_which_one_is_another_agent_s_are_not_announced_in_part() {
+    let setup = Setup::new();
+    let other = setup.device.session();
+    other.acquire_capabilities(Capabilities::GRAPHICS, Capabilities::empty()).expect("it is free");
+    let dispatcher = Dispatcher::new(Arc::new(setup.device.session()));
+    dispatcher.enrol(&"ring-part".into(), &Arc::default());
+    let both = Capabilities::SEAMLESS | Capabilities::GRAPHICS;
+
+    let refused = dispatcher.change_capabilities("ring-part", both, Capabilities::empty());
+
+    assert_eq!(refused.expect_err("one is taken").status, Status::RESOURCE_BUSY);
+    assert_eq!(setup.host.guest().capabilities, Capabilities::GRAPHICS);
+    drop(other);
+    dispatcher.change_capabilities("ring-part", both, Capabilities::empty()).expect("both are free");
+    assert_eq!(setup.host.guest().capabilities, both);
 }
 
 #[test]

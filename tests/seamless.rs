@@ -9,13 +9,11 @@ use bellhop_desktop::Desktop;
 use bellhop_desktop::x11::X11Windows;
 use bellhop_xserver::{Geometry, Missing, Program, Running, XServer, openbox, windows_by_xwininfo};
 use driver_core::wire::{Capabilities, Facility, FacilityStatus, RequestType};
-use libtest_mimic::{Arguments, Failed, Trial};
-use support::{PATIENCE, Rig, Setup, eventually};
+use libtest_mimic::Failed;
+use support::{PATIENCE, Rig, Setup, eventually, suite};
 use vmmdev::{GuestReport, Host, Rectangle};
 
-type Test = fn() -> Result<(), Failed>;
-
-const TESTS: [(&str, Test); 9] = [
+const TESTS: [suite::Named; 9] = [
     ("the_region_is_what_the_windows_cover", the_region_is_what_the_windows_cover),
     ("a_moved_window_moves_the_region", a_moved_window_moves_the_region),
     ("overlapping_windows_are_told_once", overlapping_windows_are_told_once),
@@ -40,15 +38,8 @@ const NEEDED: [Program; 6] = [
 const SCREEN: (u32, u32) = (1024, 768);
 
 fn main() {
-    let arguments = Arguments::from_args();
     let lacking: Option<Missing> = NEEDED.into_iter().find_map(|program| program.find().err());
-    let trials = TESTS.map(|(name, test)| {
-        if let Some(missing) = &lacking {
-            eprintln!("SKIPPED {name}: {missing}");
-        }
-        Trial::test(name, test).with_ignored_flag(lacking.is_some())
-    });
-    libtest_mimic::run(&arguments, trials.into()).exit();
+    suite::run(&TESTS, lacking.as_ref(), None)
 }
 
 /// A screen with a window manager and one terminal, and an agent with the seamless plugin.

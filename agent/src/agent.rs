@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use bellhop_desktop::Desktop;
-use driver_core::wire::{Facility, FacilityStatus};
+use driver_core::wire::{Capabilities, Facility, FacilityStatus};
 use driver_core::{Driver, requests};
 
 use crate::config::Config;
@@ -72,6 +72,13 @@ impl Agent {
     #[must_use]
     pub fn running(&self) -> (usize, usize) {
         (self.running, self.plugins.len())
+    }
+
+    /// What every plugin that runs waits for, because another agent has it for itself: while that is so,
+    /// none of them can work. Nothing when one can.
+    #[must_use]
+    pub fn awaited_by_all(&self) -> Capabilities {
+        self.dispatcher.awaited_by_all()
     }
 
     /// Stops all plugins, withdraws what was subscribed and announced, and tells the host.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use driver_core::wire::{Capabilities, Events};
+use driver_core::wire::{Capabilities, Events, Status};
 use driver_core::{Driver, Result, Wake};
 
 use crate::mailbox::Mailbox;
@@ -17,13 +17,23 @@ use crate::mailbox::Mailbox;
 /// Knows which plugin wants what, keeps the device told, and hands events on.
 pub struct Dispatcher {
     driver: Arc<dyn Driver>,
-    subscribers: Mutex<BTreeMap<Arc<str>, Subscriber>>,
+    state: Mutex<State>,
     stopping: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    subscribers: BTreeMap<Arc<str>, Subscriber>,
+    /// Capabilities that another agent had for itself once. They can no longer be set, only acquired, and
+    /// the events that belong to them are seen by their holder alone.
+    exclusive: Capabilities,
 }
 
 struct Subscriber {
     events: Events,
     capabilities: Capabilities,
+    /// What it is to announce as soon as no other agent holds it.
+    awaited: Capabilities,
     mailbox: Arc<Mailbox>,
 }
 
@@ -31,11 +41,15 @@ struct Subscriber {
 /// must not keep a processor busy until it does.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
+/// How long nothing may happen until a capability that another agent holds is tried again, which nobody
+/// tells when that one lets go. Doubled each time, up to the second.
+const AWAITED_AGAIN: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(256)];
+
 impl Dispatcher {
     /// A dispatcher on one session of the device.
     #[must_use]
     pub fn new(driver: Arc<dyn Driver>) -> Self {
-        Self { driver, subscribers: Mutex::default(), stopping: AtomicBool::new(false) }
+        Self { driver, state: Mutex::default(), stopping: AtomicBool::new(false) }
     }
 
     /// Makes a plugin known, with nothing subscribed and nothing announced.
@@ -43,9 +57,10 @@ impl Dispatcher {
         let subscriber = Subscriber {
             events: Events::empty(),
             capabilities: Capabilities::empty(),
+            awaited: Capabilities::empty(),
             mailbox: mailbox.clone(),
         };
-        self.lock().insert(plugin.clone(), subscriber);
+        self.lock().subscribers.insert(plugin.clone(), subscriber);
     }
 
     /// Subscribes a plugin to events, in place of what it subscribed to before.
@@ -53,15 +68,15 @@ impl Dispatcher {
     /// # Errors
     /// When the device does not take the event filter; nothing changes then.
     pub fn subscribe(&self, plugin: &str, events: Events) -> Result<()> {
-        let mut subscribers = self.lock();
-        let Some(subscriber) = subscribers.get_mut(plugin) else { return Ok(()) };
+        let mut state = self.lock();
+        let Some(subscriber) = state.subscribers.get_mut(plugin) else { return Ok(()) };
         // Known before the filter changes: an event that was pending is raised by that very change.
         let before = std::mem::replace(&mut subscriber.events, events);
-        let told = self.driver.change_filter(wanted(&subscribers), Events::all());
-        if let (Err(_), Some(subscriber)) = (&told, subscribers.get_mut(plugin)) {
+        let told = self.driver.change_filter(state.wanted(), Events::all());
+        if let (Err(_), Some(subscriber)) = (&told, state.subscribers.get_mut(plugin)) {
             subscriber.events = before;
         }
-        drop(subscribers);
+        drop(state);
         // The waiter's mask is the union too: let it look again.
         self.driver.cancel_waits();
         told
@@ -73,41 +88,81 @@ impl Dispatcher {
     /// # Errors
     /// When the device refuses; nothing changes then.
     pub fn change_capabilities(&self, plugin: &str, add: Capabilities, remove: Capabilities) -> Result<()> {
-        let mut subscribers = self.lock();
-        let Some(subscriber) = subscribers.get_mut(plugin) else { return Ok(()) };
-        let before = subscriber.capabilities;
-        subscriber.capabilities = (before - remove) | add;
-        let told = self.tell_capabilities(&subscribers);
-        if let (Err(_), Some(subscriber)) = (&told, subscribers.get_mut(plugin)) {
-            subscriber.capabilities = before;
+        let mut state = self.lock();
+        let mut added = Capabilities::empty();
+        for capability in add.iter() {
+            match self.tell_change(&mut state, plugin, capability, Capabilities::empty()) {
+                Ok(changed) => added |= changed,
+                Err(error) => {
+                    let _ = self.tell_change(&mut state, plugin, Capabilities::empty(), added);
+                    return Err(error);
+                }
+            }
         }
-        told
+        self.tell_change(&mut state, plugin, Capabilities::empty(), remove - add).map(drop)
+    }
+
+    /// Announces capabilities for a plugin, each on its own. One that another agent holds is tried again
+    /// whenever something happens, and now and then.
+    pub fn announce(&self, plugin: &str, capabilities: Capabilities) {
+        let mut state = self.lock();
+        for capability in capabilities.iter() {
+            let Err(error) = self.tell_change(&mut state, plugin, capability, Capabilities::empty()) else {
+                continue;
+            };
+            tracing::warn!(plugin, %capability, "{error}; going on without, and trying again");
+            if let Some(subscriber) = state.subscribers.get_mut(plugin) {
+                subscriber.awaited |= capability;
+            }
+            // A wait that knows nothing of that would have no end.
+            self.driver.cancel_waits();
+        }
+    }
+
+    /// What plugins wait to announce, when that is all that any of them announces: nothing of what they
+    /// are for will happen meanwhile. Otherwise nothing.
+    #[must_use]
+    pub fn awaited_by_all(&self) -> Capabilities {
+        let state = self.lock();
+        let idle =
+            |subscriber: &Subscriber| subscriber.capabilities.is_empty() && !subscriber.awaited.is_empty();
+        let all_idle = state.subscribers.values().all(idle);
+        let awaited = state.subscribers.values().map(|subscriber| subscriber.awaited);
+        awaited.filter(|_| all_idle).collect()
     }
 
     /// Forgets a plugin, and withdraws all that it subscribed to and announced.
     pub fn dismiss(&self, plugin: &str) {
-        let mut subscribers = self.lock();
-        if subscribers.remove(plugin).is_none() {
+        let mut state = self.lock();
+        if state.subscribers.remove(plugin).is_none() {
             return;
         }
-        let filter = self.driver.change_filter(wanted(&subscribers), Events::all());
-        for error in [filter.err(), self.tell_capabilities(&subscribers).err()].into_iter().flatten() {
+        let filter = self.driver.change_filter(state.wanted(), Events::all());
+        for error in [filter.err(), self.tell_capabilities(&state).err()].into_iter().flatten() {
             tracing::warn!(plugin, "{error}");
         }
     }
 
     /// Waits for events and hands them on, until [`stop`](Self::stop).
     pub fn run(&self) {
+        let [first, longest] = AWAITED_AGAIN;
+        let mut pause = first;
         while !self.stopping.load(Ordering::Relaxed) {
-            let mask = wanted(&self.lock());
-            match self.driver.wait(mask, None) {
+            let (mask, awaiting) = self.lock().waits_for();
+            match self.driver.wait(mask, awaiting.then_some(pause)) {
                 Ok(Wake::Events(events)) => self.fan_out(events),
-                Ok(Wake::Cancelled | Wake::TimedOut) => {}
+                Ok(Wake::Cancelled) => {}
+                Ok(Wake::TimedOut) => pause = longest.min(2 * pause),
                 Err(error) if self.stopping.load(Ordering::Relaxed) => tracing::debug!("{error}"),
                 Err(error) => {
                     tracing::error!("{error}; trying again in {PAUSE_AFTER_FAILURE:?}");
                     std::thread::sleep(PAUSE_AFTER_FAILURE);
                 }
+            }
+            if awaiting {
+                self.announce_awaited();
+            } else {
+                pause = first;
             }
         }
     }
@@ -120,7 +175,7 @@ impl Dispatcher {
 
     fn fan_out(&self, events: Events) {
         tracing::trace!(target: "bellhop::ring", step = 4u64, %events, "Events fanned out");
-        for subscriber in self.lock().values() {
+        for subscriber in self.lock().subscribers.values() {
             let theirs = subscriber.events & events;
             if !theirs.is_empty() {
                 subscriber.mailbox.post(theirs);
@@ -128,17 +183,78 @@ impl Dispatcher {
         }
     }
 
-    fn tell_capabilities(&self, subscribers: &BTreeMap<Arc<str>, Subscriber>) -> Result<()> {
-        let all =
-            subscribers.values().fold(Capabilities::empty(), |all, subscriber| all | subscriber.capabilities);
-        self.driver.change_capabilities(all, Capabilities::all()).map(drop)
+    /// Announces what other agents held so far.
+    fn announce_awaited(&self) {
+        let mut state = self.lock();
+        let awaited =
+            state.subscribers.iter().map(|(plugin, subscriber)| (plugin.clone(), subscriber.awaited));
+        for (plugin, awaited) in awaited.collect::<Vec<_>>() {
+            for capability in awaited.iter() {
+                match self.tell_change(&mut state, &plugin, capability, Capabilities::empty()) {
+                    Ok(_) => tracing::info!(plugin = &*plugin, %capability, "Announced now"),
+                    Err(error) => tracing::debug!(plugin = &*plugin, "{error}"),
+                }
+            }
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Subscriber>> {
-        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Adds a capability to what a plugin announces, or takes some away, and says what was added.
+    fn tell_change(
+        &self,
+        state: &mut State,
+        plugin: &str,
+        add: Capabilities,
+        remove: Capabilities,
+    ) -> Result<Capabilities> {
+        let Some(subscriber) = state.subscribers.get_mut(plugin) else { return Ok(Capabilities::empty()) };
+        let before = subscriber.capabilities;
+        let after = (before - remove) | add;
+        if after == before && !subscriber.awaited.intersects(remove) {
+            return Ok(Capabilities::empty());
+        }
+        subscriber.capabilities = after;
+        let mut told = self.tell_capabilities(state);
+        let busy = told.as_ref().is_err_and(|error| error.status == Status::RESOURCE_BUSY);
+        if busy && !state.exclusive.contains(add) {
+            // It cannot be set any more. If nobody holds it, it can be acquired.
+            state.exclusive |= add;
+            told = self.tell_capabilities(state);
+        }
+        if let Some(subscriber) = state.subscribers.get_mut(plugin) {
+            match &told {
+                Ok(()) => subscriber.awaited -= add | remove,
+                Err(_) => subscriber.capabilities = before,
+            }
+        }
+        told.map(|()| after - before)
+    }
+
+    /// Tells the host what is announced, and nothing else.
+    fn tell_capabilities(&self, state: &State) -> Result<()> {
+        let all = state.announced();
+        self.driver.change_capabilities(all - state.exclusive, Capabilities::all())?;
+        if state.exclusive.is_empty() {
+            return Ok(());
+        }
+        self.driver.acquire_capabilities(all & state.exclusive, Capabilities::all())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn wanted(subscribers: &BTreeMap<Arc<str>, Subscriber>) -> Events {
-    subscribers.values().fold(Events::empty(), |all, subscriber| all | subscriber.events)
+impl State {
+    fn wanted(&self) -> Events {
+        self.subscribers.values().map(|subscriber| subscriber.events).collect()
+    }
+
+    fn announced(&self) -> Capabilities {
+        self.subscribers.values().map(|subscriber| subscriber.capabilities).collect()
+    }
+
+    /// The events that are waited for, and whether a capability is as well.
+    fn waits_for(&self) -> (Events, bool) {
+        (self.wanted(), self.subscribers.values().any(|subscriber| !subscriber.awaited.is_empty()))
+    }
 }

@@ -326,3 +326,66 @@ pub fn interface_names(key: GrantKey) -> Vec<&'static str> {
 fn list(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn authority(grants: &str) -> Authority {
+        let table: GrantsTable = toml::from_str(grants).expect("the grants are TOML");
+        Authority::resolve(&table).expect("the grants are known")
+    }
+
+    #[test]
+    fn a_service_is_granted_with_its_functions_or_not_at_all() {
+        let authority = authority("hgcm = { Whole = \"all\", Part = [1, 2] }");
+        let permitted = |service, function| {
+            authority.permit_service(service).and_then(|()| authority.permit_function(service, function))
+        };
+
+        let cases =
+            [("Whole", 99, true), ("Part", 2, true), ("Part", 3, false), ("None", 1, false), ("", 0, false)];
+        for (service, function, expected) in cases {
+            assert_eq!(permitted(service, function).is_ok(), expected, "{service} {function}");
+        }
+    }
+
+    #[test]
+    fn a_property_is_read_and_written_by_its_own_patterns() {
+        let Authority { properties, .. } =
+            authority("properties = { read = [\"/A/*\"], write = [\"/A/?\"] }");
+
+        assert!(properties.permit_read("/A/bc").is_ok());
+        assert!(properties.permit_read("/B").is_err());
+        assert!(properties.permit_write("/A/b").is_ok());
+        assert!(properties.permit_write("/A/bc").is_err());
+        // A bar divides patterns in a request of the host's; here it stands for itself.
+        assert!(authority("properties = { read = [\"/A|/B\"] }").properties.permit_read("/B").is_err());
+    }
+
+    #[test]
+    fn the_clipboard_crosses_as_granted() {
+        let cases = [
+            ("", true, true),
+            ("direction = \"host-to-guest\"", false, true),
+            ("direction = \"guest-to-host\"", true, false),
+        ];
+        for (grant, to_host, to_guest) in cases {
+            let Authority { clipboard, .. } = authority(&format!("clipboard = {{ {grant} }}"));
+            assert_eq!(clipboard.permit(true, false).is_ok(), to_host, "{grant}");
+            assert_eq!(clipboard.permit(false, false).is_ok(), to_guest, "{grant}");
+            assert!(clipboard.permit(true, true).is_err(), "{grant}");
+        }
+    }
+
+    #[test]
+    fn interfaces_of_services_and_properties_are_linked_when_anything_of_them_is_granted() {
+        let none = authority("");
+        let some = authority("hgcm = { S = [] }\nproperties = { write = [\"*\"] }");
+
+        for interface in ["hgcm", "properties"] {
+            assert!(!none.has_interface(interface));
+            assert!(some.has_interface(interface));
+        }
+    }
+}

@@ -223,10 +223,7 @@ impl Life {
         }
         let dispatcher = &self.surroundings.world.dispatcher;
         dispatcher.subscribe(plugin, events).map_err(|error| End::Hopeless(error.to_string()))?;
-        if let Err(error) = dispatcher.change_capabilities(plugin, capabilities, Capabilities::empty()) {
-            // Another agent may hold it; the plugin can do its work without the host being told.
-            tracing::warn!(plugin, %capabilities, "{error}; going on without");
-        }
+        dispatcher.announce(plugin, capabilities);
         tracing::info!(plugin, %events, %capabilities, "Plugin runs");
         Ok(instance)
     }

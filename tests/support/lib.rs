@@ -3,6 +3,7 @@
 pub mod fixtures;
 mod log;
 mod rig;
+pub mod suite;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -9,7 +9,7 @@ use bellhop_agent::sandbox::compile::Compiler;
 use bellhop_desktop::{Desktop, Outputs};
 use driver_core::Driver;
 use driver_core::pci::PciDevice;
-use driver_core::wire::{RequestType, Status};
+use driver_core::wire::{Capabilities, RequestType, Status};
 use tempfile::TempDir;
 use toml::{Table, Value};
 use vmmdev::carrier::InProcess;
@@ -164,6 +164,12 @@ impl Rig {
     #[must_use]
     pub fn running(&self) -> (usize, usize) {
         self.agent.as_ref().map_or((0, 0), Agent::running)
+    }
+
+    /// What all plugins wait to announce, because another agent has it.
+    #[must_use]
+    pub fn awaited_by_all(&self) -> Capabilities {
+        self.agent.as_ref().map_or(Capabilities::empty(), Agent::awaited_by_all)
     }
 
     /// Waits until the guest has told its host what is wanted.

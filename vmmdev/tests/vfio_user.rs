@@ -276,6 +276,137 @@ fn unmasking_before_the_guest_has_looked_sends_the_interrupt_again() {
 }
 
 #[test]
+fn an_interrupt_that_was_sent_again_and_is_not_read_yet_is_taken_back_when_the_guest_looks() {
+    let served = Served::new();
+    let mut machine = Machine::wanting(&served, Events::VRDP);
+    served.host.raise_events(Events::VRDP);
+    assert_eq!(machine.interrupts(), 1);
+    machine.read_word(PORTS, 0);
+    machine.unmask();
+
+    assert_eq!(machine.read_word(MEMORY, 8), 1);
+
+    assert_eq!(machine.interrupts(), 0);
+    assert_eq!(machine.ask(AcknowledgeEvents::new()).1.events.get(), Events::VRDP.bits());
+    served.host.raise_events(Events::VRDP);
+    assert_eq!(machine.interrupts(), 1, "what was taken back needs no unmasking");
+}
+
+#[test]
+fn an_interrupt_taken_back_leaves_a_client_s_own_mask_alone() {
+    let served = Served::new();
+    let mut machine = Machine::wanting(&served, Events::VRDP);
+    served.host.raise_events(Events::VRDP);
+    machine.set_irqs(VFIO_IRQ_SET_ACTION_MASK);
+
+    machine.read_word(MEMORY, 8);
+    machine.ask(AcknowledgeEvents::new());
+    served.host.raise_events(Events::VRDP);
+
+    assert_eq!(machine.interrupts(), 0);
+    machine.unmask();
+    assert_eq!(machine.interrupts(), 1);
+}
+
+#[test]
+fn an_eventfd_that_cannot_be_read_without_waiting_is_not_read() {
+    let served = Served::new();
+    let mut machine = Machine::wanting(&served, Events::VRDP);
+    let waiting = EventFd::new(0).expect("an eventfd");
+    let flags = VFIO_IRQ_SET_ACTION_TRIGGER | VFIO_IRQ_SET_DATA_EVENTFD;
+    machine.client.set_irqs(INTX, flags, 0, 1, &[waiting.as_raw_fd()]).expect("an interrupt");
+    served.host.raise_events(Events::VRDP);
+    assert_eq!(waiting.read().expect("a count"), 1);
+
+    assert_eq!(machine.handle_interrupt(), Some(Events::VRDP.bits()), "the device has not hung");
+}
+
+#[test]
+fn whenever_the_main_loop_runs_an_event_is_one_interrupt() {
+    let served = Served::new();
+    let mut machine = Emulated::new(Machine::wanting(&served, Events::VRDP));
+
+    // Each bit is a place where the main loop may run.
+    for schedule in 0..1_u32 << 6 {
+        let mut places = (0..6).map(|place| schedule >> place & 1 != 0);
+        let mut main_loop = |machine: &mut Emulated| {
+            if places.next().unwrap_or(true) {
+                machine.main_loop();
+            }
+        };
+        machine.handled.clear();
+
+        served.host.raise_events(Events::VRDP);
+        main_loop(&mut machine);
+        for _ in 0..2 {
+            machine.read_word(PORTS, 0);
+            main_loop(&mut machine);
+        }
+        // Once more than could be needed: the main loop is late, and nothing is lost.
+        for _ in 0..3 {
+            machine.handle_interrupt(&mut main_loop);
+            machine.main_loop();
+        }
+
+        assert_eq!(machine.handled, [Some(Events::VRDP.bits())], "{schedule:06b}");
+    }
+    assert_eq!(served.host.counters().interrupts, 64);
+}
+
+/// A machine as QEMU emulates it, with one processor. Its main loop, which reads the eventfd, runs when
+/// it is told to: a processor that is at the device holds the lock that it needs.
+struct Emulated {
+    machine: Machine,
+    /// The device's interrupt line as the guest's interrupt controller sees it.
+    line: bool,
+    /// The controller has handed the processor an interrupt, and has not heard that it is handled.
+    requested: bool,
+    /// What the guest found at each interrupt: the events, or `None` when it was for nothing.
+    handled: Vec<Option<u32>>,
+}
+
+impl Emulated {
+    fn new(machine: Machine) -> Self {
+        Self { machine, line: false, requested: false, handled: Vec::new() }
+    }
+
+    fn main_loop(&mut self) {
+        self.line |= self.machine.interrupts() > 0;
+        self.requested |= self.line;
+    }
+
+    /// QEMU lowers the line after any touch of the device, and unmasks then.
+    fn touched(&mut self) {
+        if std::mem::take(&mut self.line) {
+            self.machine.unmask();
+        }
+    }
+
+    fn read_word(&mut self, region: u32, offset: u64) -> u32 {
+        let word = self.machine.read_word(region, offset);
+        self.touched();
+        word
+    }
+
+    /// What Linux's handler does, when there is an interrupt. The main loop may run in between.
+    fn handle_interrupt(&mut self, mut main_loop: impl FnMut(&mut Self)) {
+        if !self.requested {
+            return;
+        }
+        let have_events = self.read_word(MEMORY, 8) & 0xFF != 0;
+        main_loop(self);
+        let events = have_events.then(|| {
+            let (_, answer) = self.machine.ask(AcknowledgeEvents::new());
+            self.touched();
+            answer.events.get()
+        });
+        main_loop(self);
+        self.handled.push(events);
+        self.requested = self.line;
+    }
+}
+
+#[test]
 fn an_event_between_look_and_acknowledgement_travels_with_the_others() {
     let served = Served::new();
     let mut machine = Machine::wanting(&served, Events::VRDP | Events::RESTORED);

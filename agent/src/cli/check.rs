@@ -6,7 +6,7 @@ use anyhow::Result;
 use bellhop_agent::grants::Authority;
 use bellhop_agent::sandbox::admission;
 
-use super::{Verdict, load};
+use super::{Verdict, authority, load};
 
 pub(super) fn check(path: &Path) -> Result<Verdict> {
     let config = load(path)?;
@@ -19,7 +19,7 @@ pub(super) fn check(path: &Path) -> Result<Verdict> {
         }
         match admission::read(plugin).and_then(|bytes| admission::examine(&bytes, &plugin.authority)) {
             Ok(surface) => {
-                say!("{name}: fits its grants: {}", authority(&plugin.authority));
+                say!("{name}: fits its grants: {}", in_one_line(&plugin.authority));
                 for grant in admission::unused(&surface, &plugin.authority) {
                     say!("{name}: does not use {grant}; it can go");
                 }
@@ -40,9 +40,10 @@ pub(super) fn check(path: &Path) -> Result<Verdict> {
 }
 
 /// What a plugin may do beyond what is always there, in one line.
-fn authority(authority: &Authority) -> String {
+fn in_one_line(authority: &Authority) -> String {
     let granted = authority.linked().filter(|interface| interface.key.is_some());
     let interfaces: Vec<_> = granted.map(|interface| interface.name).collect();
     let interfaces = if interfaces.is_empty() { "none".to_owned() } else { interfaces.join(", ") };
-    format!("imports {interfaces}; hears {}; announces {}", authority.events, authority.capabilities)
+    let may = authority::in_words(authority).into_iter().map(|(verb, what)| format!("; may {verb} {what}"));
+    format!("imports {interfaces}{}", may.collect::<String>())
 }

@@ -2,6 +2,10 @@
 
 use std::path::Path;
 
+use driver_core::wire::Capabilities;
+
+use super::Taken;
+
 /// The programs of VirtualBox's guest additions that wait for events, as the kernel names processes.
 const COMPETITORS: [&str; 3] = ["VBoxService", "VBoxClient", "VBoxDRMClient"];
 
@@ -15,6 +19,15 @@ pub(super) fn warn() {
              Stop it, or leave its features out of agent.toml"
         );
     }
+}
+
+/// That capabilities, without which no plugin can work, are another agent's.
+pub(super) fn taken(capabilities: Capabilities) -> Taken {
+    Taken(format!(
+        "Another agent has {capabilities} for itself, and no enabled plugin can work without; stop that agent, \
+         or its features ({} are VirtualBox's own)",
+        COMPETITORS.join(", ")
+    ))
 }
 
 /// The competitors among the processes of a `/proc`, with their process ids.

@@ -11,7 +11,7 @@ use bellhop_agent::sandbox::cache::digest;
 use bellhop_agent::sandbox::surface::{InterfaceName, Surface};
 use clap::Args;
 
-use super::{ConfigOption, Verdict, load};
+use super::{ConfigOption, Verdict, authority, load};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -61,11 +61,18 @@ fn show(path: &Path, bytes: &[u8], plugin: Option<&Plugin>) -> Result<Verdict> {
     say!("{}", exports(&surface));
     let Some(plugin) = plugin else { return Ok(Verdict::Well) };
     let limits = &plugin.limits;
-    say!("May hear      {}", plugin.authority.events);
-    say!("May announce  {}", plugin.authority.capabilities);
+    for (verb, what) in authority::in_words(&plugin.authority) {
+        say!("May {verb:<9} {what}");
+    }
+    // Who may call no service has no calls to be counted.
+    let calls = match plugin.authority.hgcm.is_empty() {
+        true => String::new(),
+        false => format!("; {} calls to services at a time", limits.calls),
+    };
     say!(
-        "May use       {} of memory; {:?} of processor time and {:?} in all for each event",
+        "May use       {} of memory, {} of buffers{calls}; {:?} of processor time and {:?} in all for each event",
         limits.memory,
+        limits.buffers,
         limits.cpu_per_event,
         limits.wall_per_event
     );

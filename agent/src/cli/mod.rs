@@ -5,6 +5,7 @@ macro_rules! say {
     ($($argument:tt)*) => { $crate::cli::say(format_args!($($argument)*)) };
 }
 
+mod authority;
 mod check;
 mod competitors;
 #[cfg(feature = "simulated")]
@@ -39,6 +40,7 @@ Exit status:
   1   something failed while running
   2   the command line is wrong
   69  there is no VMMDev device that can be driven
+  75  another agent has what every plugin needs for itself
   78  agent.toml, or a component that it names, is wrong";
 
 #[derive(Debug, Subcommand)]
@@ -94,6 +96,11 @@ enum Verdict {
 #[error("{0}")]
 struct NoDevice(String);
 
+/// Another agent has what every plugin needs.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Taken(String);
+
 /// Runs a command and turns what came of it into an exit status.
 pub fn main(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
@@ -118,21 +125,25 @@ pub fn main(cli: Cli) -> ExitCode {
             } else {
                 eprintln!("bellhop: {error:#}");
             }
-            ExitCode::from(if error.is::<ConfigError>() {
-                78
-            } else if error.is::<NoDevice>() {
-                69
-            } else {
-                1
-            })
+            ExitCode::from(status(&error))
         }
+    }
+}
+
+/// The exit status of a failure: the numbers are those of `<sysexits.h>`.
+fn status(error: &anyhow::Error) -> u8 {
+    match () {
+        () if error.is::<NoDevice>() => 69,
+        () if error.is::<Taken>() => 75,
+        () if error.is::<ConfigError>() => 78,
+        () => 1,
     }
 }
 
 fn compile_child() -> Result<()> {
     // The daemon blocks the signals that it waits for, and a child inherits that.
     nix::sys::signal::SigSet::all().thread_unblock().context("Cannot unblock signals")?;
-    compile::child(&engine::engine().map_err(anyhow::Error::from)?)
+    compile::child(&engine::compiler().map_err(anyhow::Error::from)?)
 }
 
 fn say(line: std::fmt::Arguments<'_>) {

@@ -37,6 +37,11 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
         competitors::warn();
     }
     let agent = Agent::start(&config, driver, desktop.desktop, compiler()?)?;
+    let taken = agent.awaited_by_all();
+    if !taken.is_empty() {
+        agent.stop();
+        return Err(competitors::taken(taken).into());
+    }
     ready(&agent, path);
 
     let signal = signals.wait().context("Cannot wait for signals")?;

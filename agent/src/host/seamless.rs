@@ -10,6 +10,7 @@ use super::bindings::bellhop::guest::types::{Error, Rectangle};
 
 impl seamless::Host for Host {
     fn fetch(&mut self, acknowledge: bool) -> Result<Mode, Error> {
+        tracing::trace!(target: "bellhop::ring", step = 6u64, plugin = &*self.plugin, acknowledge, "Plugin asks what is wanted");
         match requests::seamless_mode(&*self.driver, acknowledge)? {
             SeamlessMode::DISABLED => Ok(Mode::Disabled),
             SeamlessMode::VISIBLE_REGION => Ok(Mode::VisibleRegion),
@@ -21,6 +22,13 @@ impl seamless::Host for Host {
     }
 
     fn report_region(&mut self, rectangles: Vec<Rectangle>) -> Result<(), Error> {
+        tracing::trace!(
+            target: "bellhop::ring",
+            step = 9u64,
+            plugin = &*self.plugin,
+            rectangles = rectangles.len(),
+            "Plugin decided on a region"
+        );
         let edges = |Rectangle { x, y, width, height }: Rectangle| {
             Rect::new(x, y, x.saturating_add_unsigned(width), y.saturating_add_unsigned(height))
         };

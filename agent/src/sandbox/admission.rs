@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use super::surface::{Functions, InterfaceName, NotAComponent, Surface};
 use crate::config::{Bytes, Plugin};
-use crate::grants::{Authority, GrantKey};
+use crate::grants::{Authority, Clipboard, GrantKey};
 use crate::host::{INTERFACES, Interface, PACKAGE, bindings};
 
 /// Why a component is not admitted.
@@ -195,15 +195,27 @@ pub fn grant(interface: &Interface) -> String {
     }
 }
 
-/// Grants of interfaces that a component does not import, as lines.
+/// Grants that a component has no use for, as lines or as the key of what could go as a whole.
 #[must_use]
 pub fn unused(surface: &Surface, authority: &Authority) -> Vec<String> {
-    authority
+    let imports = |wanted: &str| surface.imports.keys().any(|name| name.short() == wanted);
+    let unused = |interface: &&Interface| interface.key.is_some() && !imports(interface.name);
+    let mut lines: Vec<_> = authority
         .linked()
-        .filter(|interface| interface.key.is_some())
-        .filter(|interface| !surface.imports.keys().any(|name| name.short() == interface.name))
-        .map(grant)
-        .collect()
+        .filter(unused)
+        .map(|interface| match interface.key {
+            Some(key @ (GrantKey::Hgcm | GrantKey::Properties)) => key.name().to_owned(),
+            _ => grant(interface),
+        })
+        .collect();
+    // It can subscribe to nothing that it does not export a handler for.
+    if !authority.events.is_empty() && !surface.exports.keys().any(|name| name.short() == "host-events") {
+        lines.push("events".to_owned());
+    }
+    if authority.clipboard != Clipboard::default() && !imports("clipboard") {
+        lines.push("clipboard".to_owned());
+    }
+    lines
 }
 
 fn hint(name: &InterfaceName) -> String {

@@ -1,4 +1,4 @@
-//! The one engine that every plugin runs on.
+//! The one engine that every plugin runs on, and its twin in the process that compiles.
 
 use wasmtime::{Config, Engine, OptLevel};
 
@@ -6,21 +6,34 @@ use wasmtime::{Config, Engine, OptLevel};
 /// what is left.
 pub(crate) const WASM_STACK: usize = 512 * 1024;
 
-/// The engine, with what a plugin may use of WebAssembly and the means to stop it.
+/// The daemon's engine. It has no compiler: making one would bring megabytes of code and tables into
+/// memory that the daemon never uses.
 ///
 /// # Errors
 /// When this processor or kernel cannot run it.
 pub fn engine() -> wasmtime::Result<Engine> {
+    Engine::new(config().enable_compiler(false))
+}
+
+/// The engine that compiles for [`engine`].
+///
+/// # Errors
+/// When this processor or kernel cannot run it.
+pub fn compiler() -> wasmtime::Result<Engine> {
+    Engine::new(config().cranelift_opt_level(OptLevel::Speed))
+}
+
+/// What a plugin may use of WebAssembly, and the means to stop it.
+fn config() -> Config {
     let mut config = Config::new();
     config
         // Every loop and call in a plugin checks a counter: see `ticker`.
         .epoch_interruption(true)
         .max_wasm_stack(WASM_STACK)
-        .cranelift_opt_level(OptLevel::Speed)
         .wasm_component_model(true)
         // Plugins are single threaded, deterministic, and need none of the newest proposals.
         .wasm_relaxed_simd(false)
         .wasm_memory64(false)
         .wasm_multi_memory(false);
-    Engine::new(&config)
+    config
 }

@@ -16,7 +16,8 @@ use std::str;
 
 use crate::convert::{Error, Transcode};
 
-const BYTE_ORDER_MARK: char = '\u{feff}';
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+const REPLACEMENT: u16 = 0xfffd;
 const LF: u16 = b'\n' as u16;
 const CR: u16 = b'\r' as u16;
 
@@ -26,7 +27,8 @@ const UNITS: u64 = 0x0001_0001_0001_0001;
 
 /// The first character that stands for nothing but itself and is not far from NUL, LF and CR. Tabs
 /// are among those that are looked at one by one, which they can afford.
-const PLAIN: u64 = 0x0e;
+const LOWEST_PLAIN: u16 = 0x0e;
+const PLAIN: u64 = LOWEST_PLAIN as u64;
 
 /// From the guest's text to the host's.
 #[derive(Debug, Default)]
@@ -68,27 +70,46 @@ impl Transcode for ToHost {
         // What one more character may need is there before it is written, most of the time.
         out.reserve(piece.len() * 2 + 16);
         let mut rest = piece;
-        loop {
-            let (valid, invalid) = match str::from_utf8(rest) {
-                Ok(valid) => (valid, None),
-                Err(error) => {
-                    let valid = rest.get(..error.valid_up_to()).unwrap_or_default();
-                    (str::from_utf8(valid).unwrap_or_default(), Some(error.error_len()))
-                }
-            };
-            if self.characters(valid, out).is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-            let after = rest.get(valid.len()..).unwrap_or_default();
-            let skipped = match invalid {
-                None => return Ok(ControlFlow::Continue(piece.len())),
-                // The next piece may hold the rest of this character.
-                Some(None) if !last => return Ok(ControlFlow::Continue(piece.len() - after.len())),
-                Some(length) => length.unwrap_or(after.len()),
-            };
-            let _ = self.characters("\u{fffd}", out);
-            rest = after.get(skipped..).unwrap_or_default();
+        if !self.started && !piece.is_empty() {
+            self.started = true;
+            rest = piece.strip_prefix(BYTE_ORDER_MARK).unwrap_or(piece);
         }
+        loop {
+            rest = self.eights(rest, out);
+            let (unit, length) = match *rest {
+                [] => break,
+                [0, ..] => return Ok(ControlFlow::Break(())),
+                [b'\n', ..] if !self.after_cr => {
+                    out.extend_from_slice(&CR.to_le_bytes());
+                    (LF, 1)
+                }
+                [one @ ..0x80, ..] => (one.into(), 1),
+                [one @ 0xc2..0xe0, two @ 0x80..0xc0, ..] => (bits(one, 0x1f) << 6 | bits(two, 0x3f), 2),
+                [0xe0, two @ 0xa0..0xc0, three @ 0x80..0xc0, ..] => {
+                    (bits(two, 0x3f) << 6 | bits(three, 0x3f), 3)
+                }
+                [one @ (0xe1..=0xec | 0xee..=0xef), two @ 0x80..0xc0, three @ 0x80..0xc0, ..] => {
+                    (bits(one, 0xf) << 12 | bits(two, 0x3f) << 6 | bits(three, 0x3f), 3)
+                }
+                _ => match first_character(rest) {
+                    // The next piece may hold the rest of this character.
+                    None if !last => break,
+                    None => (REPLACEMENT, rest.len()),
+                    Some((character, length)) => {
+                        let mut units = [0; 2];
+                        let units = character.encode_utf16(&mut units);
+                        if let [high, _] = units {
+                            out.extend_from_slice(&high.to_le_bytes());
+                        }
+                        (units.last().copied().unwrap_or(REPLACEMENT), length)
+                    }
+                },
+            };
+            self.after_cr = unit == CR;
+            out.extend_from_slice(&unit.to_le_bytes());
+            rest = rest.get(length..).unwrap_or_default();
+        }
+        Ok(ControlFlow::Continue(piece.len() - rest.len()))
     }
 
     fn end(&self, out: &mut Vec<u8>) {
@@ -97,69 +118,66 @@ impl Transcode for ToHost {
 }
 
 impl ToHost {
-    fn characters(&mut self, mut text: &str, out: &mut Vec<u8>) -> ControlFlow<()> {
-        if !self.started && !text.is_empty() {
-            self.started = true;
-            text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-        }
-        while let Some(first) = text.as_bytes().first() {
-            let plain = plain_bytes(text.as_bytes(), out);
-            if plain > 0 {
-                self.after_cr = false;
-                text = text.get(plain..).unwrap_or_default();
-                continue;
-            }
-            if first.is_ascii() {
-                match *first {
-                    0 => return ControlFlow::Break(()),
-                    b'\n' if !self.after_cr => out.extend_from_slice(&[b'\r', 0, b'\n', 0]),
-                    other => out.extend_from_slice(&[other, 0]),
+    /// Converts what begins with plain ASCII or with characters of two bytes, eight bytes at a time: those
+    /// are written as if they were all alike, and what follows them is taken off again. Gives what is left.
+    fn eights<'a>(&mut self, mut text: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
+        while let Some(eight) = text.first_chunk() {
+            let eight = u64::from_le_bytes(*eight);
+            // In both, the lowest bit that is set is at the first that is not; those above may be wrong.
+            let not_plain = (eight.wrapping_sub(PLAIN * BYTES) | eight) & (0x80 * BYTES);
+            let plain = not_plain.trailing_zeros() as usize / 8;
+            let taken = if plain > 0 {
+                let units = [eight & 0xffff_ffff, eight >> 32].map(|four| {
+                    let two = (four | four << 16) & 0x0000_ffff_0000_ffff;
+                    (two | two << 8) & (0xff * UNITS)
+                });
+                out.extend_from_slice(units.map(u64::to_le_bytes).as_flattened());
+                out.truncate(out.len() - (8 - plain) * 2);
+                plain
+            } else {
+                let pairs = not_pairs(eight).trailing_zeros() as usize / 16;
+                if pairs == 0 {
+                    break;
                 }
-                self.after_cr = *first == b'\r';
-                text = text.get(1..).unwrap_or_default();
-                continue;
-            }
+                let units = (eight & (0x1f * UNITS)) << 6 | eight >> 8 & (0x3f * UNITS);
+                out.extend_from_slice(&units.to_le_bytes());
+                out.truncate(out.len() - (4 - pairs) * 2);
+                pairs * 2
+            };
             self.after_cr = false;
-            let mut length = 0;
-            for character in text.chars().take_while(|character| !character.is_ascii()) {
-                length += character.len_utf8();
-                match u16::try_from(u32::from(character)) {
-                    Ok(unit) => out.extend_from_slice(&unit.to_le_bytes()),
-                    Err(_) => {
-                        for unit in character.encode_utf16(&mut [0; 2]) {
-                            out.extend_from_slice(&unit.to_le_bytes());
-                        }
-                    }
-                }
-            }
-            text = text.get(length..).unwrap_or_default();
+            text = text.get(taken..).unwrap_or_default();
         }
-        ControlFlow::Continue(())
+        text
     }
 }
 
-/// Converts the plain ASCII at the beginning of a text, eight bytes at a time. Says how many there
-/// were; with fewer than eight bytes left, that may be none of them.
-fn plain_bytes(text: &[u8], out: &mut Vec<u8>) -> usize {
-    let mut plain = 0;
-    while let Some(eight) = text.get(plain..).and_then(|rest| rest.first_chunk()) {
-        let eight = u64::from_le_bytes(*eight);
-        for four in [eight & 0xffff_ffff, eight >> 32] {
-            let two = (four | four << 16) & 0x0000_ffff_0000_ffff;
-            let one = (two | two << 8) & (0xff * UNITS);
-            out.extend_from_slice(&one.to_le_bytes());
+/// The highest bit of each two bytes that are not a character of two bytes.
+fn not_pairs(eight: u64) -> u64 {
+    let high = 0x8000 * UNITS;
+    let wrong = (eight ^ (0x80c0 * UNITS)) & (0xc0e0 * UNITS);
+    let wrong = (wrong & !high) + !high | wrong;
+    // The first bytes 0xc0 and 0xc1 are those of nothing.
+    let long_enough = (eight & (0x1e * UNITS)) + 0x7ffe * UNITS;
+    (wrong | !long_enough) & high
+}
+
+/// Some of the bits of a byte.
+fn bits(byte: u8, mask: u8) -> u16 {
+    (byte & mask).into()
+}
+
+/// The first character, or what stands for bytes that are none, and how many bytes it takes; `None` when it
+/// is not all there.
+fn first_character(text: &[u8]) -> Option<(char, usize)> {
+    let longest = text.get(..4).unwrap_or(text);
+    let valid = match str::from_utf8(longest) {
+        Ok(valid) => valid,
+        Err(error) if error.valid_up_to() == 0 => {
+            return error.error_len().map(|length| (char::REPLACEMENT_CHARACTER, length));
         }
-        // The lowest bit that is set here is at the first byte that is not plain; those above may be
-        // wrong.
-        let not = (eight.wrapping_sub(PLAIN * BYTES) | eight) & (0x80 * BYTES);
-        if not != 0 {
-            let found = not.trailing_zeros() as usize / 8;
-            out.truncate(out.len() - (8 - found) * 2);
-            return plain + found;
-        }
-        plain += 8;
-    }
-    plain
+        Err(error) => str::from_utf8(longest.get(..error.valid_up_to())?).ok()?,
+    };
+    valid.chars().next().map(|character| (character, character.len_utf8()))
 }
 
 impl Transcode for ToGuest {
@@ -180,10 +198,7 @@ impl Transcode for ToGuest {
             }
         }
         loop {
-            let rest = piece.get(at..).unwrap_or_default();
-            at += self.plain_units(rest, out);
-            let rest = piece.get(at..).unwrap_or_default();
-            at += self.wide_units(rest, out);
+            at += self.fours(piece.get(at..).unwrap_or_default(), out);
             let Some(unit) = self.unit(piece, at) else { break };
             let next = self.unit(piece, at + 2);
             let (character, units) = match (unit, next) {
@@ -214,51 +229,74 @@ impl ToGuest {
         Some(if self.swapped { unit.swap_bytes() } else { unit })
     }
 
-    /// Converts the plain ASCII at the beginning of a text, four units at a time. Says how many bytes
-    /// it took; with fewer than eight left, that may be none of them.
-    fn plain_units(&self, text: &[u8], out: &mut Vec<u8>) -> usize {
-        let mut plain = 0;
-        while let Some(four) = text.get(plain..).and_then(|rest| rest.first_chunk()) {
-            let mut four = u64::from_le_bytes(*four);
-            if self.swapped {
-                four = (four >> 8 & (0xff * UNITS)) | (four & (0xff * UNITS)) << 8;
+    /// Converts four units at a time, those that take three bytes at most. Says how many bytes it took; with
+    /// fewer than eight left, that is none of them.
+    fn fours(&self, text: &[u8], out: &mut Vec<u8>) -> usize {
+        let mut taken = self.plain_eights(text, out);
+        for four in text.get(taken..).unwrap_or_default().as_chunks().0 {
+            let four = self.ordered(u64::from_le_bytes(*four));
+            let units = [0, 16, 32, 48].map(|shift| (four >> shift) as u16);
+            if four & (0xf800 * UNITS) == 0 && four + 0x7f80 * UNITS & (0x8000 * UNITS) == 0x8000 * UNITS {
+                let first = four >> 6 & (0x1f * UNITS) | 0xc0 * UNITS;
+                let second = (four & (0x3f * UNITS)) << 8 | 0x8000 * UNITS;
+                out.extend_from_slice(&(first | second).to_le_bytes());
+            } else if is_plain(four) {
+                break;
+            } else if units.iter().all(|unit| matches!(unit, 0x800..0xd800 | 0xe000..)) {
+                out.extend_from_slice(units.map(three_bytes).as_flattened());
+            } else {
+                for unit in units {
+                    match unit {
+                        LOWEST_PLAIN..0x80 => out.push(unit as u8),
+                        0x80..0x800 => {
+                            out.extend_from_slice(&[(unit >> 6) as u8 | 0xc0, unit as u8 & 0x3f | 0x80])
+                        }
+                        0x800..0xd800 | 0xe000.. => out.extend_from_slice(&three_bytes(unit)),
+                        _ => return taken,
+                    }
+                    taken += 2;
+                }
+                continue;
             }
-            let two = (four | four >> 8) & 0x0000_ffff_0000_ffff;
-            let packed = (two | two >> 16) as u32;
-            out.extend_from_slice(&packed.to_le_bytes());
-            // As for bytes, but that only the highest bit of a unit tells.
-            let wide = four & (0xff80 * UNITS);
-            let not = four.wrapping_sub(PLAIN * UNITS) & (0x8000 * UNITS);
-            if wide | not != 0 {
-                let found = (wide | not).trailing_zeros() as usize / 16;
-                out.truncate(out.len() - (4 - found));
-                return plain + found * 2;
-            }
-            plain += 8;
+            taken += 8;
         }
-        plain
+        taken
     }
 
-    /// Converts the characters beyond ASCII at the beginning of a text, up to one that needs two
-    /// units. Says how many bytes it took.
-    fn wide_units(&self, text: &[u8], out: &mut Vec<u8>) -> usize {
-        let mut wide = 0;
-        for unit in text.as_chunks().0 {
-            let unit = u16::from_le_bytes(*unit);
-            let unit = if self.swapped { unit.swap_bytes() } else { unit };
-            let last = unit as u8 & 0x3f | 0x80;
-            match unit {
-                0x80..0x800 => out.extend_from_slice(&[(unit >> 6) as u8 | 0xc0, last]),
-                0x800..0xd800 | 0xe000.. => {
-                    let middle = (unit >> 6) as u8 & 0x3f | 0x80;
-                    out.extend_from_slice(&[(unit >> 12) as u8 | 0xe0, middle, last]);
-                }
-                _ => break,
+    /// Converts eight units at a time while they are plain ASCII. Says how many bytes it took.
+    fn plain_eights(&self, text: &[u8], out: &mut Vec<u8>) -> usize {
+        let mut taken = 0;
+        for eight in text.as_chunks::<16>().0 {
+            let [low, high] = eight.as_chunks().0 else { break };
+            let fours = [*low, *high].map(|four| self.ordered(u64::from_le_bytes(four)));
+            if !fours.into_iter().all(is_plain) {
+                break;
             }
-            wide += 2;
+            let packed = fours.map(|four| {
+                let two = (four | four >> 8) & 0x0000_ffff_0000_ffff;
+                ((two | two >> 16) as u32).to_le_bytes()
+            });
+            out.extend_from_slice(packed.as_flattened());
+            taken += 16;
         }
-        wide
+        taken
     }
+
+    /// Four units, with their bytes as they should be.
+    fn ordered(&self, four: u64) -> u64 {
+        if self.swapped { four >> 8 & (0xff * UNITS) | (four & (0xff * UNITS)) << 8 } else { four }
+    }
+}
+
+/// Whether four units are plain ASCII.
+fn is_plain(four: u64) -> bool {
+    // Of a unit that is ASCII, the highest bit tells whether it is below what was taken off.
+    (four & (0xff80 * UNITS) | four.wrapping_sub(PLAIN * UNITS) & (0x8000 * UNITS)) == 0
+}
+
+/// A unit from 0x800 on, no surrogate, as UTF-8.
+fn three_bytes(unit: u16) -> [u8; 3] {
+    [(unit >> 12) as u8 | 0xe0, (unit >> 6) as u8 & 0x3f | 0x80, unit as u8 & 0x3f | 0x80]
 }
 
 #[cfg(test)]
@@ -360,7 +398,7 @@ mod tests {
 
     #[test]
     fn text_of_every_character_comes_back_byte_for_byte() {
-        let marks = ['\0', '\r', BYTE_ORDER_MARK];
+        let marks = ['\0', '\r', '\u{feff}'];
         let every: String = ('\0'..=char::MAX).filter(|character| !marks.contains(character)).collect();
         let host = in_pieces(&mut ToHost::default(), every.as_bytes(), 100_003).unwrap();
         let guest = in_pieces(&mut ToGuest::default(), &host, 77_777).unwrap();
@@ -477,7 +515,7 @@ mod tests {
 
             let text = String::from_utf8_lossy(&bytes);
             let mut lines = text.replace("\r\n", "\n").replace('\n', "\r\n");
-            lines = lines.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&lines).to_owned();
+            lines = lines.strip_prefix('\u{feff}').unwrap_or(&lines).to_owned();
             assert_eq!(to_host(&bytes), utf16(&lines), "round {round}: {bytes:?}");
 
             let units: Vec<u16> =

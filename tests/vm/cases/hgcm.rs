@@ -1,8 +1,5 @@
 //! Calls to services of the host through the kernel's driver, by a program in the guest.
-//!
-//! It is this very program under another name, so that a guest can be given it.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -14,8 +11,10 @@ use driver_core::wire::guest_property::{Function, SERVICE, parse_change};
 use driver_core::{Canceller, Driver as _, Error, HgcmClient, HgcmParameter};
 use vm::Context;
 
-/// The name under which this program is that one.
-const NAME: &str = "hgcm-client";
+use crate::programs;
+
+/// The name under which this program makes them.
+pub const NAME: &str = "hgcm-client";
 
 /// How often a call is cancelled, at another time each.
 const CANCELLATIONS: u32 = 300;
@@ -31,20 +30,13 @@ const TO_BE_UNDER_WAY: Duration = Duration::from_millis(300);
 
 /// Calls are answered, wait, time out and are cancelled, and nothing of them is left at the host.
 pub fn calls(context: &Context) -> anyhow::Result<()> {
-    let this = std::env::current_exe().context("This program knows its own path")?;
-    let mut machine = context.machine().program(&format!("bin/{NAME}"), &this).launch()?;
+    let mut machine = programs::machine(context, NAME)?.launch()?;
 
     machine.run(NAME)?;
 
     let left = machine.host()?.order("state")?["hgcm"].take();
     ensure!(left.as_array().is_some_and(Vec::is_empty), "left at the host: {left}");
     Ok(())
-}
-
-/// Whether this program was started under that name.
-pub fn is_meant() -> bool {
-    let name = std::env::args_os().next();
-    name.is_some_and(|name| Path::new(&name).file_name().is_some_and(|name| name == NAME))
 }
 
 /// The program in the guest.

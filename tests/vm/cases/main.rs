@@ -8,14 +8,12 @@ mod bare;
 mod desktop;
 mod hgcm;
 mod module;
+mod programs;
 
 use std::env;
 
 use libtest_mimic::{Arguments, Trial};
-use vm::{Context, Kernel, Kit, Programs, Silent, kit};
-
-/// How often a test is tried whose guest falls silent.
-const MOST_TRIES: u32 = 3;
+use vm::{Context, Kernel, Kit, Programs, kit};
 
 /// A test on one kernel.
 type Test = fn(&Context) -> anyhow::Result<()>;
@@ -60,6 +58,7 @@ const TESTS: &[(&str, On, Needs, Test)] = &[
     ("a_machine_without_the_device_has_no_node", On::All, Needs::Nothing, module::without_device),
     ("the_driver_binds_and_reports", On::All, Needs::Device, module::binds),
     ("each_interrupt_is_handled", On::All, Needs::Device, module::interrupts),
+    ("each_interrupt_of_a_busy_guest_is_handled", On::All, Needs::Device, module::busy),
     ("heartbeats_are_refused_or_borne", On::All, Needs::Device, module::heartbeats),
     ("a_request_refused_to_the_driver_is_survived", On::Newest, Needs::Device, module::refused_once),
     ("services_are_called_and_calls_cancelled", On::All, Needs::Device, hgcm::calls),
@@ -90,11 +89,8 @@ const TESTS: &[(&str, On, Needs, Test)] = &[
 ];
 
 fn main() -> anyhow::Result<()> {
-    if bare::is_meant() {
-        return bare::run();
-    }
-    if hgcm::is_meant() {
-        return hgcm::run();
+    if let Some(run) = programs::meant() {
+        return run();
     }
     let arguments = Arguments::from_args();
     let programs = Programs::of_this_build();
@@ -131,22 +127,9 @@ fn trial(name: &str, needs: Needs, test: Test, kit: &Kit, kernel: &Kernel, progr
     }
     let (kit, kernel, programs, title) = (kit.clone(), kernel.clone(), programs.clone(), name.clone());
     Trial::test(name, move || {
-        let once = || {
-            Context::new(&title, kit.clone(), kernel.clone(), programs.clone())
-                .and_then(|context| context.judge(test))
-        };
-        let mut outcome = once();
-        // A silent serial line says nothing of what is tested. Whatever else fails has failed.
-        for _ in 1..MOST_TRIES {
-            match &outcome {
-                Err(error) if error.chain().any(|cause| cause.is::<Silent>()) => {
-                    println!("{title}: once more in a new machine, because {error:#}");
-                    outcome = once();
-                }
-                _ => break,
-            }
-        }
-        outcome.map_err(|error| format!("{error:#}").into())
+        Context::new(&title, kit, kernel, programs)
+            .and_then(|context| context.judge(test))
+            .map_err(|error| format!("{error:#}").into())
     })
 }
 

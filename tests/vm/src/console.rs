@@ -1,6 +1,6 @@
 //! Commands in the guest, over its second serial line. `init.sh` is the other end.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -10,6 +10,9 @@ use anyhow::{Context as _, bail};
 
 /// What the guest's terminal takes at once: more could be lost.
 const LONGEST_LINE: usize = 4000;
+
+/// A command is said again when there was no answer for so long: the line loses bytes now and then.
+const SAID_AGAIN_AFTER: Duration = Duration::from_secs(3);
 
 /// The console, before the machine has connected to it.
 #[derive(Debug)]
@@ -31,22 +34,6 @@ pub struct Answer {
     /// What it wrote, to stdout and stderr.
     pub text: String,
 }
-
-/// The guest did not answer: it hangs, or its serial line does, which it was seen to do under emulation
-/// about once in fifty machines, with Linux 7.3, for no reason that was found.
-#[derive(Debug)]
-pub struct Silent {
-    seconds: u64,
-    script: String,
-}
-
-impl fmt::Display for Silent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the guest has not answered within {} s: {}", self.seconds, self.script)
-    }
-}
-
-impl std::error::Error for Silent {}
 
 impl Listener {
     /// Listens for the machine.
@@ -78,7 +65,7 @@ impl Console {
             while let Some(end) = self.unread.iter().position(|&byte| byte == b'\n') {
                 let line: Vec<u8> = self.unread.drain(..=end).collect();
                 let line = String::from_utf8_lossy(&line);
-                if let Some(rest) = line.trim_end().strip_prefix(word) {
+                if let Some(rest) = line.trim_end_matches(['\r', '\n']).strip_prefix(word) {
                     return Ok(Some(rest.trim_start().to_owned()));
                 }
             }
@@ -97,33 +84,42 @@ impl Console {
     /// Runs a script in the guest.
     pub fn run(&mut self, script: &str, limit: Duration) -> anyhow::Result<Answer> {
         self.commands += 1;
-        let line = format!("{} {} {}\n", self.commands, limit.as_secs().max(1), encode(script.as_bytes()));
+        let command = format!("{} {} {}", self.commands, limit.as_secs().max(1), encode(script.as_bytes()));
+        // What is left of a line that lost its end is no part of this one.
+        let line = format!("\nrun {} {command}\n", command.len());
         if line.len() > LONGEST_LINE {
             bail!(
                 "a command of {} bytes is too long for the console: make it a file of the guest",
                 script.len()
             );
         }
-        self.line.write_all(line.as_bytes()).context("Writing to the machine's serial line")?;
         // The guest's own time-out comes first, unless the guest hangs.
         let end = Instant::now() + limit + Duration::from_secs(10);
-        let mark = format!("reply {} ", self.commands);
-        let mut kicked = Instant::now();
+        let mark = format!("{} ", self.commands);
+        let mut said: Option<Instant> = None;
         while Instant::now() < end {
-            // Now and then a line stays with the guest until the next one comes; see `Silent`.
-            if kicked.elapsed() > Duration::from_secs(1) {
-                self.line.write_all(b"\n").context("Writing to the machine's serial line")?;
-                kicked = Instant::now();
+            if said.is_none_or(|said| said.elapsed() > SAID_AGAIN_AFTER) {
+                self.line.write_all(line.as_bytes()).context("Writing to the machine's serial line")?;
+                said = Some(Instant::now());
             }
-            if let Some(reply) = self.poll(&mark)? {
-                let (status, text) = reply.split_once(' ').unwrap_or((&reply, ""));
+            let reply = self.poll("reply")?;
+            // One that lost a part comes again, as the answer to the command that is said again.
+            let whole = reply.as_deref().and_then(whole);
+            if let Some(reply) = whole.and_then(|reply| reply.strip_prefix(&mark)) {
+                let (status, text) = reply.split_once(' ').unwrap_or((reply, ""));
                 let status = status.parse().with_context(|| format!("The guest answered {reply:?}"))?;
                 let text = String::from_utf8_lossy(&decode(text)).into_owned();
                 return Ok(Answer { status, text });
             }
         }
-        Err(Silent { seconds: limit.as_secs() + 10, script: script.to_owned() }.into())
+        bail!("the guest has not answered within {} s: {script}", limit.as_secs() + 10)
     }
+}
+
+/// What a line holds after its length, when that is right.
+fn whole(line: &str) -> Option<&str> {
+    let (length, rest) = line.split_once(' ')?;
+    (length.parse() == Ok(rest.len())).then_some(rest)
 }
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -158,6 +154,14 @@ fn decode(text: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_lost_a_part_is_told_from_a_whole_one() {
+        assert_eq!(whole("8 12 0 Zm9v"), None);
+        assert_eq!(whole("9 12 0 Zm9v"), Some("12 0 Zm9v"));
+        assert_eq!(whole("5 12 0"), None);
+        assert_eq!(whole("Zm9v"), None);
+    }
 
     #[test]
     fn base64_is_what_others_mean_by_it() {

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 
 pub use configure::{AGENT_TOML, Configure, reference_toml};
-pub use console::{Answer, Silent};
+pub use console::Answer;
 pub use context::Context;
 pub use device::{Device, Happened, Moment};
 pub use kit::{Kernel, Kit};
@@ -31,7 +31,7 @@ pub use programs::Programs;
 
 /// How long a test waits for something that must happen. Generous: it is reached only in failure,
 /// and an emulated processor on a busy machine is slow.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks until there is an answer.
 ///

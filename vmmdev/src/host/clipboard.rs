@@ -55,7 +55,7 @@ pub struct ClipboardReport {
     pub mode: Mode,
     /// What the host has: how many bytes of each format, as they go over the wire.
     pub host: BTreeMap<String, usize>,
-    /// What the guest reported last; `None` when it did not.
+    /// What the guest reported last; `None` when it did not since something was copied at the host.
     #[serde(serialize_with = "formats_as_text")]
     pub guest: Option<Formats>,
 }
@@ -135,7 +135,8 @@ impl Host {
         }
     }
 
-    /// What the guest reported last that its clipboard has; `None` when it did not.
+    /// What the guest reported last that its clipboard has; `None` when it did not since something was
+    /// copied at the host.
     pub fn clipboard_formats(&self) -> Option<Formats> {
         self.lock().device.hgcm.services.clipboard.reported()
     }

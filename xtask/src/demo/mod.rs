@@ -23,7 +23,8 @@ use crate::process::{self, Running};
 /// such server can be started, it goes on without, and says what is missing.
 #[derive(Args)]
 pub struct Options {
-    /// Write pictures of the X server's screen to this folder
+    /// Write pictures to this folder: of the X server's screen, of what the host shows of it, and of what
+    /// was pasted
     #[arg(long, value_name = "DIR")]
     screenshots: Option<PathBuf>,
 

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use bellhop_xserver::XServer;
+use bellhop_xserver::{self as xserver, XServer, openbox};
 
 use crate::process::{self, Running};
 use crate::{interrupt, packages};
@@ -10,13 +10,15 @@ use crate::{interrupt, packages};
 /// What the terminals show: the outputs, as the X server itself reports them.
 const SHOW_OUTPUTS: &str = "while :; do clear; xrandr --listmonitors; sleep 0.5; done";
 
-/// Where the terminals stand: one on each of the outputs that the demo makes.
-const TERMINALS: [&str; 2] = ["72x14+60+60", "72x14+1440+60"];
+/// Where the terminals stand: one on each of the outputs that the demo makes. A window manager brings
+/// windows back that an output leaves behind when it goes, so the second is none of its business.
+const TERMINALS: [(&str, &[&str]); 2] =
+    [("48x9+60+60", &[]), ("48x9+1440+60", &["-xrm", "*overrideRedirect: true"])];
 
 /// Where the demo is shown.
 pub enum Screen {
     /// On a server of ours. The windows are ended before it, so that they do not complain.
-    Ours { windows: Vec<Running>, server: XServer },
+    Ours { windows: Vec<Running>, manager: Option<xserver::Running>, server: Box<XServer> },
     /// On a server that somebody named.
     Theirs(String),
     /// Nowhere: the layout of the outputs is only written down.
@@ -30,8 +32,12 @@ impl Screen {
         match interrupt::unblocked(XServer::dummy) {
             Ok(server) => {
                 println!("Started an X server, {}, without a graphics card", server.display());
+                // Windows that are mapped while it starts are lost to it, so it comes first.
+                let manager = interrupt::unblocked(|| openbox(server.display(), &[]));
+                let manager =
+                    manager.inspect_err(|missing| println!("SKIPPED window manager: {missing}")).ok();
                 let windows = windows(server.display());
-                Self::Ours { windows, server }
+                Self::Ours { windows, manager, server: Box::new(server) }
             }
             Err(missing) => {
                 println!("SKIPPED X server: {missing}");
@@ -53,8 +59,9 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        if let Self::Ours { windows, .. } = self {
+        if let Self::Ours { windows, manager, .. } = self {
             windows.clear();
+            *manager = None;
         }
     }
 }
@@ -68,10 +75,11 @@ fn windows(display: &str) -> Vec<Running> {
     };
     // Decoration: a demo without it is still a demo.
     let _ = process::run(on("xsetroot").args(["-solid", "#2b4560"]));
-    let terminal = |place: &&str| {
+    let terminal = |(place, more): &(&str, &[&str])| {
         let mut command = on("xterm");
         command.args(["-title", "Outputs", "-bg", "#10202c", "-fg", "#e8eef2"]);
-        command.args(["-geometry", *place, "-e", "sh", "-c", SHOW_OUTPUTS]);
+        command.args(["-fa", "Monospace", "-fs", "11", "-geometry", *place]).args(*more);
+        command.args(["-e", "sh", "-c", SHOW_OUTPUTS]);
         Running::start(&mut command).ok()
     };
     TERMINALS.iter().filter_map(terminal).collect()

@@ -78,6 +78,14 @@ const RULES: &[Rule] = &[
         tests_may_use: NONE,
         never: &["wasmtime", "x11rb", "zerocopy"],
     },
+    // A plugin that only tests run, made as a third party's is.
+    Rule {
+        package: "probe",
+        may_use: Ours::Only(&["bellhop-plugin"]),
+        only_optional: &[],
+        tests_may_use: NONE,
+        never: &["wasmtime", "x11rb", "zerocopy"],
+    },
     // The whole system under test.
     Rule {
         package: "bellhop-tests",

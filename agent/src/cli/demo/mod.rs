@@ -1,9 +1,14 @@
 //! `bellhop demo`: a host and a guest in one process, and each step of each ring.
 
+mod clipboard;
+mod picture;
+mod programs;
 mod prompt;
 mod recorder;
+mod region;
 mod scene;
 mod stage;
+mod windows;
 
 use std::path::PathBuf;
 
@@ -23,7 +28,8 @@ pub(super) struct Options {
     config: ConfigOption,
     #[command(flatten)]
     log: LogOptions,
-    /// Write a picture of the X screen before the first ring and after each one
+    /// Write pictures to this folder: the X screen before the first ring and after each one, what the
+    /// host shows of it, and what was pasted
     #[arg(long, value_name = "DIR")]
     screenshots: Option<PathBuf>,
     /// Take the host's place, at a prompt, instead of watching the scene

@@ -15,6 +15,9 @@ const TARGET: &str = "bellhop::ring";
 /// The step in which the device raises its interrupt line.
 const INTERRUPT_RAISED: u64 = 2;
 
+/// The step in which the desktop has the layout that a plugin decided on.
+pub(super) const DESKTOP_ANSWERED: u64 = 10;
+
 /// So many steps of one ring are kept; a ring has a dozen.
 const MOST_STEPS: usize = 200;
 
@@ -61,13 +64,12 @@ impl Recorder {
         self.lock().iter().any(|step| step.number == Some(INTERRUPT_RAISED))
     }
 
-    /// Waits until a plugin's call has ended, and gives back the steps so far.
+    /// Waits until a plugin that was called for the ring is done, and gives back the steps so far.
     pub(super) fn wait_for_end(&self, timeout: Duration) -> Vec<Step> {
-        let unended = |steps: &mut Vec<Step>| !steps.iter().any(|step| step.number.is_none());
         let (steps, _) = self
             .shared
             .added
-            .wait_timeout_while(self.lock(), timeout, unended)
+            .wait_timeout_while(self.lock(), timeout, |steps| !ended(steps))
             .unwrap_or_else(PoisonError::into_inner);
         steps.clone()
     }
@@ -75,6 +77,17 @@ impl Recorder {
     fn lock(&self) -> MutexGuard<'_, Vec<Step>> {
         self.shared.steps.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a call has ended that was made for the ring; others may come in between, as plugins have timers
+/// and windows change. A call to a service comes to its end by an event, and is told to who made it.
+pub(super) fn ended(steps: &[Step]) -> bool {
+    let is = |step: &Step, number: Option<u64>, detail: &str| {
+        step.number == number && step.details.contains(detail)
+    };
+    let service = steps.iter().any(|step| is(step, Some(INTERRUPT_RAISED), "events=hgcm"));
+    let export = if service { "export=on-completion" } else { "export=on-host-events" };
+    steps.iter().any(|step| is(step, None, export))
 }
 
 struct Writer(Arc<Shared>);
@@ -118,5 +131,27 @@ impl Visit for Step {
             "message" => write!(self.message, "{value:?}"),
             name => write!(self.details, " {name}={value:?}"),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(number: Option<u64>, details: &str) -> Step {
+        Step { number, at: Instant::now(), message: String::new(), details: details.to_owned() }
+    }
+
+    #[test]
+    fn a_ring_ends_with_the_call_that_was_made_for_it() {
+        let of_host = step(Some(2), " bits=4 events=display-change");
+        let of_service = step(Some(2), " bits=2 events=hgcm");
+        let completion = step(None, " plugin=clipboard export=on-completion took=1ms");
+        let handler = step(None, " plugin=display export=on-host-events took=1ms");
+
+        assert!(!ended(&[of_host.clone(), completion.clone()]));
+        assert!(ended(&[of_host, completion.clone(), handler.clone()]));
+        assert!(!ended(&[of_service.clone(), handler]));
+        assert!(ended(&[of_service, completion]));
     }
 }

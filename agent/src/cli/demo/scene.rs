@@ -4,6 +4,7 @@ use anyhow::Result;
 use vmmdev::Hint;
 
 use super::stage::Stage;
+use super::{clipboard, windows};
 
 /// A wish of the host's, in words and in hints, and the name of the picture after it.
 type Act = (&'static str, &'static [fn() -> Hint], &'static str);
@@ -30,9 +31,10 @@ pub(super) fn play(stage: &Stage) -> Result<()> {
     stage.photograph("0-before");
     for (wish, hints, picture) in ACTS {
         let hints: Vec<_> = hints.iter().map(|hint| hint()).collect();
-        stage.ask(wish, &hints)?;
+        stage.ask(wish, |host| Ok(host.set_video_mode_hints(&hints)?))?;
         stage.show_screens();
         stage.photograph(picture);
     }
-    Ok(())
+    windows::play(stage)?;
+    clipboard::play(stage)
 }

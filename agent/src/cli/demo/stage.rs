@@ -6,9 +6,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use bellhop_desktop::{Backend, Chosen};
-use vmmdev::{Hint, Host};
+use vmmdev::Host;
 
-use super::recorder::{Recorder, Step};
+use super::picture::Picture;
+use super::programs::IMPORT;
+use super::recorder::{DESKTOP_ANSWERED, Recorder, Step, ended};
+use super::region::Region;
+
+/// How long the demo waits for what must come, before it says that it did not.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a ring may take before the demo stops waiting for it.
 const LONGEST_RING: Duration = Duration::from_secs(10);
@@ -29,12 +35,12 @@ impl Stage {
         Self { host, desktop, recorder, screenshots }
     }
 
-    /// Asks for displays as a host does, and shows what comes of it.
-    pub(super) fn ask(&self, wish: &str, hints: &[Hint]) -> Result<()> {
+    /// Asks for something as a host does, and shows what comes of it.
+    pub(super) fn ask(&self, wish: &str, ask: impl FnOnce(&Host) -> Result<bool>) -> Result<()> {
         say!("\nThe host: {wish}");
         let watch = self.watch(wish);
-        self.host.set_video_mode_hints(hints)?;
-        if !watch.show() {
+        ask(&self.host)?;
+        if watch.show().is_none() {
             say!("  It does not ring: the guest has read the very same before.");
         }
         Ok(())
@@ -79,28 +85,75 @@ impl Stage {
         )
     }
 
-    /// Writes a picture of the X screen, if pictures were asked for.
-    pub(super) fn photograph(&self, name: &str) {
-        let Some(folder) = &self.screenshots else { return };
-        let file = folder.join(format!("{name}.png"));
+    /// Shows which parts of its screen the guest told the host to show, and what that looks like, if
+    /// pictures were asked for.
+    pub(super) fn show_region(&self, name: &str) {
+        let picture = self.photograph(name);
+        let Some(rectangles) = self.host.guest().visible_region else {
+            say!("  The host was never told of a region.");
+            return;
+        };
+        let (width, height) = self.size();
+        let region = Region { rectangles, width, height };
+        say!("  The host shows {}", region.list());
+        if !region.rectangles.is_empty() {
+            region.map().iter().for_each(|line| say!("    {line}"));
+        }
+        let Some(screen) = picture else { return };
+        let name = format!("{name}-at-the-host");
+        match Picture::read(&screen).and_then(|screen| region.cut_from(&screen).file()) {
+            Ok(file) => self.keep(&name, &file),
+            Err(error) => say!("  SKIPPED picture {name}: {error:#}"),
+        }
+    }
+
+    /// Writes a picture of the X screen, if pictures were asked for, and gives it back.
+    pub(super) fn photograph(&self, name: &str) -> Option<Vec<u8>> {
+        self.screenshots.as_ref()?;
         if !self.is_x11() {
             say!("  SKIPPED screenshot {name}: the desktop is headless, there is nothing to see");
-            return;
+            return None;
         }
         std::thread::sleep(REDRAW);
-        match Command::new("import").args(["-window", "root"]).arg(&file).output() {
-            Ok(output) if output.status.success() => say!("  Picture: {}", file.display()),
-            Ok(output) => say!(
-                "  SKIPPED screenshot {name}: import failed: {}",
-                String::from_utf8_lossy(&output.stderr).trim()
-            ),
+        match self.screenshot() {
+            Ok(file) => {
+                self.keep(name, &file);
+                Some(file)
+            }
             Err(error) => {
-                say!("  SKIPPED screenshot {name}: cannot run import (package imagemagick): {error}")
+                say!("  SKIPPED screenshot {name}: {error:#}");
+                None
             }
         }
     }
 
-    fn is_x11(&self) -> bool {
+    /// A picture of the X screen, as a PNG file.
+    pub(super) fn screenshot(&self) -> Result<Vec<u8>> {
+        IMPORT.run(&["-window", "root", "png:-"])
+    }
+
+    /// Writes a picture, if pictures were asked for.
+    pub(super) fn keep(&self, name: &str, png: &[u8]) {
+        let Some(folder) = &self.screenshots else { return };
+        let file = folder.join(format!("{name}.png"));
+        match std::fs::write(&file, png) {
+            Ok(()) => say!("  Picture: {}", file.display()),
+            Err(error) => say!("  SKIPPED picture {name}: Cannot write {}: {error}", file.display()),
+        }
+    }
+
+    /// The whole screen's size, in pixels: where the last output ends.
+    fn size(&self) -> (u32, u32) {
+        let outputs = self.desktop.desktop.outputs.enumerate().unwrap_or_default();
+        let areas = outputs.iter().filter_map(|output| output.area);
+        areas.fold((0, 0), |(width, height), area| {
+            let right = area.width.saturating_add_signed(area.x);
+            let bottom = area.height.saturating_add_signed(area.y);
+            (right.max(width), bottom.max(height))
+        })
+    }
+
+    pub(super) fn is_x11(&self) -> bool {
         self.desktop.backend == Backend::X11
     }
 }
@@ -113,11 +166,11 @@ pub(super) struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// If the host rang, waits for the guest to be done, shows the steps, and returns true.
-    pub(super) fn show(self) -> bool {
+    /// If the host rang, waits for the guest to be done, shows the steps, and tells whom it asked.
+    pub(super) fn show(self) -> Option<Asked> {
         // The device raises its line in the very call that makes it ring.
         if !self.recorder.rang() {
-            return false;
+            return None;
         }
         let steps = self.recorder.wait_for_end(LONGEST_RING);
         say!("  step        µs");
@@ -125,11 +178,21 @@ impl Watch<'_> {
         for step in &steps {
             say!("{}", line(step, self.began));
         }
-        if !steps.iter().any(|step| step.number.is_none()) {
+        if !ended(&steps) {
             say!("  No plugin was called for it within {LONGEST_RING:?}.");
         }
-        true
+        let desktop = steps.iter().any(|step| step.number == Some(DESKTOP_ANSWERED));
+        Some(if desktop { Asked::Desktop } else { Asked::Nothing })
     }
+}
+
+/// Whom the guest asked for a ring's sake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Its desktop, for a layout of the outputs.
+    Desktop,
+    /// Nobody.
+    Nothing,
 }
 
 fn line(step: &Step, began: Instant) -> String {

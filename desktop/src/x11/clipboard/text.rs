@@ -83,7 +83,8 @@ fn text(mut content: Vec<u8>) -> Vec<u8> {
 }
 
 fn with_line_feeds(text: Vec<u8>) -> Vec<u8> {
-    if !text.windows(2).any(|pair| pair == b"\r\n") {
+    // Most text has none at all, which is found out quickly.
+    if !text.contains(&b'\r') || !text.windows(2).any(|pair| pair == b"\r\n") {
         return text;
     }
     let follows = text.iter().skip(1).copied().chain([0]);

@@ -55,12 +55,17 @@ fn last_is(name: &str, layout: &str) -> String {
 
 /// Asks for one width after the other at a pace that a person's dragging has, the last of them 1800.
 fn drag(machine: &Machine, steps: u32) -> anyhow::Result<()> {
-    const PACE: Duration = Duration::from_millis(5);
     let orders: Vec<String> = (0..steps).rev().map(|left| format!("hint 0 {} 600", 1800 - left)).collect();
+    paced(machine, orders.iter().map(String::as_str))
+}
+
+/// Gives orders to the host, one every 5 ms.
+pub fn paced<'a>(machine: &Machine, orders: impl IntoIterator<Item = &'a str>) -> anyhow::Result<()> {
+    const PACE: Duration = Duration::from_millis(5);
     let began = Instant::now();
-    let paced = orders.iter().zip(0..).map(|(order, step)| {
+    let paced = orders.into_iter().zip(0..).map(|(order, step)| {
         thread::sleep((PACE * step).saturating_sub(began.elapsed()));
-        order.as_str()
+        order
     });
     machine.host()?.orders(paced).map(drop)
 }

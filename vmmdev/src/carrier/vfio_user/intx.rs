@@ -1,8 +1,10 @@
 //! INTx: how the device's interrupt line becomes an eventfd.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use crate::host::{Sent, Wire};
 
@@ -13,15 +15,33 @@ use crate::host::{Sent, Wire};
 /// the handler's first read of `fHaveEvents`, when the line is still up. So an interrupt is not
 /// sent because the line is up, but because the guest has not noticed. While it has not, each
 /// unmasking sends it again: QEMU lowered its line, perhaps before a processor saw it up.
+///
+/// That may turn out to be one too many, because the processor had seen it. So what the client has
+/// not read from its eventfd by the time the guest notices is taken back. QEMU reads it in its main
+/// loop, which is late while processors keep the lock that both need.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Intx(Arc<Mutex<Pin>>);
 
 #[derive(Debug, Default)]
 struct Pin {
     trigger: Option<File>,
-    masked: bool,
+    /// The trigger can be read without waiting.
+    recallable: bool,
+    hold: Hold,
     /// The interrupt that is due was sent, once at least.
     sent: bool,
+}
+
+/// Why no interrupt is sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Hold {
+    /// One is, when it is due.
+    #[default]
+    Open,
+    /// The last one has not been answered by an unmasking.
+    Unanswered,
+    /// The client wants none.
+    Masked,
 }
 
 impl Intx {
@@ -30,14 +50,16 @@ impl Intx {
     pub(super) fn connect(&self, trigger: Option<File>) {
         let mut pin = self.lock();
         if pin.trigger.is_none() {
-            pin.masked = false;
+            pin.hold = Hold::Open;
         }
+        let flags = trigger.as_ref().and_then(|file| fcntl(file, FcntlArg::F_GETFL).ok());
+        pin.recallable = flags.is_some_and(|flags| flags & OFlag::O_NONBLOCK.bits() != 0);
         pin.trigger = trigger;
     }
 
     /// Holds interrupts back, or no longer.
     pub(super) fn mask(&self, masked: bool) {
-        self.lock().masked = masked;
+        self.lock().hold = if masked { Hold::Masked } else { Hold::Open };
     }
 
     /// Sends an interrupt whatever the device says: a client tries the eventfd out.
@@ -61,18 +83,30 @@ impl Pin {
             }
         }
     }
+
+    /// Takes an interrupt back, unless the client has it already. It will not be answered then.
+    fn recall(&mut self) {
+        let Some(trigger) = self.trigger.as_mut().filter(|_| self.recallable) else { return };
+        if trigger.read_exact(&mut [0; size_of::<u64>()]).is_ok() && self.hold == Hold::Unanswered {
+            self.hold = Hold::Open;
+        }
+    }
 }
 
 impl Wire for Intx {
     fn settle(&mut self, due: bool) -> Sent {
         let mut pin = self.lock();
-        let before = due && pin.sent;
-        pin.sent = before;
-        if !due || pin.masked || !pin.send() {
+        if !due {
+            if std::mem::take(&mut pin.sent) {
+                pin.recall();
+            }
             return Sent::Nothing;
         }
-        pin.masked = true;
-        pin.sent = true;
+        if pin.hold != Hold::Open || !pin.send() {
+            return Sent::Nothing;
+        }
+        pin.hold = Hold::Unanswered;
+        let before = std::mem::replace(&mut pin.sent, true);
         if before { Sent::Again } else { Sent::Interrupt }
     }
 }

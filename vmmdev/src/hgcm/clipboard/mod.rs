@@ -310,6 +310,8 @@ impl Clipboard {
     /// Puts something into the clipboard and announces it to the guest.
     pub(crate) fn put(&mut self, contents: Contents, answers: &mut Answers) {
         self.contents = contents;
+        // What the guest has is not what would be pasted at the host any more.
+        self.reported = None;
         let formats = self.host_formats();
         for client in self.clients.values_mut() {
             if !client.tell(Message::Formats(formats), answers) {
