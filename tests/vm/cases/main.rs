@@ -83,8 +83,8 @@ const TESTS: &[(&str, On, Needs, Test)] = &[
     ("desktop::an_x_server_is_replaced", On::Series("6.12"), Needs::Desktop, desktop::another_x_server),
     ("desktop::windows_are_shown_to_the_host", On::Series("6.12"), Needs::Desktop, desktop::windows),
     ("desktop::text_crosses_the_clipboard", On::Series("6.12"), Needs::Desktop, desktop::text),
-    ("desktop::more_than_the_driver_carries", On::Series("6.12"), Needs::Desktop, desktop::too_much_text),
-    ("desktop::an_agent_that_was_killed", On::Series("6.12"), Needs::Desktop, desktop::killed),
+    ("desktop::too_much_for_the_driver_is_refused", On::Series("6.12"), Needs::Desktop, desktop::too_much),
+    ("desktop::an_agent_that_was_killed_is_replaced", On::Series("6.12"), Needs::Desktop, desktop::killed),
     ("desktop::any_user_can_be_the_agent_s", On::Series("6.12"), Needs::Desktop, desktop::unprivileged),
 ];
 

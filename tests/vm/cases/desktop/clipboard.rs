@@ -36,7 +36,7 @@ pub fn text(context: &Context) -> anyhow::Result<()> {
 
 /// What is too much for the kernel's driver is refused either way, the log says why, and what is copied later
 /// crosses.
-pub fn too_much_text(context: &Context) -> anyhow::Result<()> {
+pub fn too_much(context: &Context) -> anyhow::Result<()> {
     let (text, later) = (Text::long("too-much", TOO_MUCH), Text::line("later"));
     let mut shared = Shared::launch(context, slice::from_ref(&text))?;
 

@@ -9,7 +9,7 @@ use vm::{Configure, Context, Machine};
 
 use crate::agent::ready;
 
-pub use clipboard::{text, too_much_text};
+pub use clipboard::{text, too_much};
 pub use screen::{another_x_server, several_displays, wish};
 pub use seamless::windows;
 pub use whole::{killed, unprivileged};

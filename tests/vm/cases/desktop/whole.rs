@@ -17,7 +17,8 @@ pub fn killed(context: &Context) -> anyhow::Result<()> {
     shared.machine.host()?.order("seamless on")?;
     seamless::shows(&mut shared.machine, &["window"])?;
 
-    shared.machine.run("kill -KILL $(cat /run/agent.pid)")?;
+    // Without its log the next one's is not taken for it.
+    shared.machine.run("kill -KILL $(cat /run/agent.pid); rm /run/agent.log")?;
     eventually("the kernel takes back what the agent had", || {
         let state = shared.machine.host()?.order("state")?;
         let nothing = state["hgcm"].as_array().is_some_and(Vec::is_empty);
