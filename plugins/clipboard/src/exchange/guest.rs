@@ -115,7 +115,7 @@ impl<A: Agent> Exchange<A> {
     /// Takes note of who holds a selection.
     pub(super) fn owner_changed(&mut self, selection: Selection, owner: Owner, names: &[String]) {
         let is_primary = selection == Selection::Primary;
-        if is_primary && !self.config.primary {
+        if is_primary && !self.config.primary || !is_primary && self.held_back(owner, names) {
             return;
         }
         let allowed = self.config.allowed();
