@@ -100,6 +100,16 @@ impl Guest {
         self.telling.is_some() || !self.requests.is_empty() || !self.writes.is_empty()
     }
 
+    /// Whether the host is being told what there is.
+    pub fn is_telling(&self) -> bool {
+        self.telling.is_some()
+    }
+
+    /// Whether it took note of something.
+    pub fn is_heard(&self) -> bool {
+        self.told != 0
+    }
+
     /// The host has something newer.
     pub fn is_outdone(&mut self) {
         self.report = None;
@@ -156,10 +166,23 @@ impl<A: Agent> Exchange<A> {
         self.guest.failures = 0;
     }
 
+    /// Has the host told once more what there is, if there is anything.
+    ///
+    /// It said what it has while it was told what the guest has. Whichever it took for the newer, by
+    /// now it may have given up its own; if the guest did the same, both would offer what neither has.
+    pub(super) fn reassert(&mut self) -> bool {
+        let mask = self.guest.mask();
+        if mask != 0 {
+            self.say(Level::Debug, "Both sides copied at once: what the guest has counts");
+            self.guest.report.get_or_insert(mask);
+        }
+        mask != 0
+    }
+
     /// Tells the host what there is, as soon as it can be told.
     pub(super) fn report(&mut self) {
         let is_waiting = self.guest.telling.is_some() || self.guest.retry.is_some();
-        if is_waiting || !self.link.caught_up || !self.link.is_up() || self.policy.closed().is_some() {
+        if is_waiting || !self.link.may_tell() || self.policy.closed().is_some() {
             return;
         }
         let Some(mask) = self.guest.report.take() else { return };
@@ -179,6 +202,7 @@ impl<A: Agent> Exchange<A> {
             _ => return false,
         };
         self.guest.telling = None;
+        self.guest.told = 0;
         match outcome.status {
             0.. => {
                 self.guest.told = mask;

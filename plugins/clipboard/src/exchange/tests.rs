@@ -654,6 +654,7 @@ fn what_is_not_configured_does_not_cross() {
     let mut stage = Stage::idle_with(config);
     stage.owned(Owner::Other, &["text/plain", "text/uri-list"]);
     assert_eq!(stage.done(), ["REPORT_FORMATS(8)"]);
+    stage.reply("REPORT_FORMATS", 0, vec![Value::Sent]);
     stage.request(1, 1);
     assert_eq!(stage.done().last().unwrap(), r#"DATA_WRITE(1L, 1, "")"#);
     stage.formats(0b1111);
@@ -844,6 +845,59 @@ fn word_of_an_owner_from_before_our_offer_is_no_news() {
     assert_eq!(stage.done(), ["REPORT_FORMATS(2)"]);
     stage.reply("REPORT_FORMATS", 0, vec![Value::Sent]);
     stage.assert_idle();
+}
+
+#[test]
+fn when_both_sides_copy_at_once_one_of_them_counts_for_both() {
+    let crossing = |status| {
+        let mut stage = Stage::idle();
+        stage.owned(Owner::Other, &["text/plain"]);
+        stage.reply("PEEK_WAIT", 0, vec![long(3), word(2)]);
+        assert_eq!(stage.waiting("GET"), 0);
+        stage.reply("REPORT_FORMATS", status, vec![Value::Sent]);
+        stage.done();
+        stage.reply("GET", 0, vec![word(3), word(4)]);
+        stage
+    };
+    // The host took note of it, and may have given up what it has.
+    let mut stage = crossing(0);
+    assert_eq!(stage.done(), ["PEEK_WAIT(7L, 0)", "REPORT_FORMATS(1)"]);
+    stage.reply("REPORT_FORMATS", 0, vec![Value::Sent]);
+    stage.assert_idle();
+    stage.formats(4);
+    assert_eq!(stage.done().last().unwrap(), "offer text/html");
+
+    // The host does not want it.
+    let mut stage = crossing(status::ACCESS_DENIED);
+    assert_eq!(stage.done(), ["PEEK_WAIT(7L, 0)", "offer text/html"]);
+
+    // What is copied while a message is taken waits until it was heard.
+    let mut stage = Stage::idle();
+    stage.reply("PEEK_WAIT", 0, vec![long(3), word(2)]);
+    stage.owned(Owner::Other, &["text/plain"]);
+    assert_eq!(stage.done(), ["GET(3, 0)"]);
+    stage.reply("GET", 0, vec![word(3), word(4)]);
+    assert_eq!(stage.done(), ["PEEK_WAIT(7L, 0)", "offer text/html"]);
+}
+
+#[test]
+fn a_host_that_asks_is_told_first_what_there_is() {
+    let mut stage = Stage::begun(Config::default());
+    stage.owned(Owner::Other, &["text/plain"]);
+    stage.reply("REPORT_FEATURES", 0, vec![long(1), long(0)]);
+    stage.reply("PEEK_NOWAIT", 0, vec![long(5), word(2)]);
+    stage.done();
+    stage.reply("GET", 0, vec![long(9), word(1)]);
+    stage.owner_gives(Ok(b""));
+    assert_eq!(
+        stage.done(),
+        [
+            "PEEK_WAIT(7L, 0)",
+            "read Clipboard text/plain",
+            "REPORT_FORMATS(1)",
+            r#"DATA_WRITE(9L, 1, "\x00\x00")"#,
+        ]
+    );
 }
 
 #[test]
