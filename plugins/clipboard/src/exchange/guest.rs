@@ -46,6 +46,8 @@ pub(super) struct Guest {
     telling: Option<(Token, Mask, Duration)>,
     failures: u32,
     retry: Option<Token>,
+    /// It was told once more what it gave up for something of its own.
+    is_reasserted: bool,
     requests: Vec<Request>,
     last_request: u64,
     writes: Vec<Write>,
@@ -114,6 +116,7 @@ impl Guest {
     pub fn is_outdone(&mut self) {
         self.report = None;
         self.told = 0;
+        self.is_reasserted = false;
     }
 
     fn request(&mut self, number: u64) -> Option<&mut Request> {
@@ -151,6 +154,7 @@ impl<A: Agent> Exchange<A> {
         };
         if is_news {
             guest.report = Some(guest.mask());
+            guest.is_reasserted = false;
             guest.failures = 0;
         }
         if !is_primary && owner != Owner::Plugin {
@@ -166,17 +170,19 @@ impl<A: Agent> Exchange<A> {
         self.guest.failures = 0;
     }
 
-    /// Has the host told once more what there is, if there is anything.
+    /// Has the host told once more what there is. Not if there is nothing, nor if that was done: a host
+    /// that takes over whatever it is told of would never end.
     ///
     /// It said what it has while it was told what the guest has. Whichever it took for the newer, by
     /// now it may have given up its own; if the guest did the same, both would offer what neither has.
     pub(super) fn reassert(&mut self) -> bool {
         let mask = self.guest.mask();
-        if mask != 0 {
-            self.say(Level::Debug, "Both sides copied at once: what the guest has counts");
-            self.guest.report.get_or_insert(mask);
+        if mask == 0 || std::mem::replace(&mut self.guest.is_reasserted, true) {
+            return false;
         }
-        mask != 0
+        self.say(Level::Debug, "Both sides copied at once: what the guest has counts");
+        self.guest.report.get_or_insert(mask);
+        true
     }
 
     /// Tells the host what there is, as soon as it can be told.

@@ -867,6 +867,13 @@ fn when_both_sides_copy_at_once_one_of_them_counts_for_both() {
     stage.formats(4);
     assert_eq!(stage.done().last().unwrap(), "offer text/html");
 
+    // A host that takes over whatever it is told of has its way.
+    let mut stage = crossing(0);
+    stage.reply("PEEK_WAIT", 0, vec![long(3), word(2)]);
+    stage.reply("REPORT_FORMATS", 0, vec![Value::Sent]);
+    stage.reply("GET", 0, vec![word(3), word(4)]);
+    assert_eq!(stage.done().last().unwrap(), "offer text/html");
+
     // The host does not want it.
     let mut stage = crossing(status::ACCESS_DENIED);
     assert_eq!(stage.done(), ["PEEK_WAIT(7L, 0)", "offer text/html"]);
