@@ -106,9 +106,8 @@ impl Link {
     pub fn is_busy(&self) -> bool {
         match &self.doing {
             Doing::Resting | Doing::Reconnecting(Some(_)) | Doing::Pausing(Some(_), _) => false,
-            // These have no timer, because none was to be had.
-            Doing::Reconnecting(None) | Doing::Pausing(None, _) => true,
-            Doing::Holding(_) => true,
+            // Without a timer, because none was to be had.
+            Doing::Reconnecting(None) | Doing::Pausing(None, _) | Doing::Holding(_) => true,
             Doing::Calling(_, step, _) => !(*step == Step::Peek && self.caught_up),
         }
     }
