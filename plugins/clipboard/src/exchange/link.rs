@@ -360,7 +360,8 @@ impl<A: Agent> Exchange<A> {
                     (Some(message), _) => self.heard(message),
                     (None, Some(kinds)) => {
                         let step = Step::Get(id, kinds);
-                        if wire::is_formats(id) && self.guest.is_telling() {
+                        // What comes of it depends on whether the host took note of what it is told.
+                        if self.guest.is_telling() {
                             self.link.doing = Doing::Holding(step);
                         } else {
                             self.link.is_crossed = false;

@@ -787,6 +787,7 @@ fn what_is_selected_crosses_only_if_that_is_configured() {
     // What was copied is still there.
     selected(&mut stage, Owner::Nobody, &[]);
     assert_eq!(stage.done().last().unwrap(), "REPORT_FORMATS(4)");
+    stage.reply("REPORT_FORMATS", 0, vec![Value::Sent]);
     stage.request(2, 4);
     assert_eq!(stage.done().last().unwrap(), "read Clipboard text/html");
 }
@@ -885,6 +886,18 @@ fn when_both_sides_copy_at_once_one_of_them_counts_for_both() {
     assert_eq!(stage.done(), ["GET(3, 0)"]);
     stage.reply("GET", 0, vec![word(3), word(4)]);
     assert_eq!(stage.done(), ["PEEK_WAIT(7L, 0)", "offer text/html"]);
+}
+
+#[test]
+fn a_host_gets_nothing_before_it_knows_of_it() {
+    let mut stage = Stage::idle();
+    stage.owned(Owner::Other, &["text/plain"]);
+    stage.reply("PEEK_WAIT", 0, vec![long(5), word(2)]);
+    assert_eq!(stage.done(), ["REPORT_FORMATS(1)"]);
+    stage.reply("REPORT_FORMATS", 0, vec![Value::Sent]);
+    assert_eq!(stage.done(), ["GET(5L, 0)"]);
+    stage.reply("GET", 0, vec![long(9), word(1)]);
+    assert_eq!(stage.done(), ["PEEK_WAIT(7L, 0)", "read Clipboard text/plain"]);
 }
 
 #[test]

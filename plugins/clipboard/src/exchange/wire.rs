@@ -240,11 +240,6 @@ pub fn at_once(id: u64) -> Option<Message> {
     }
 }
 
-/// Whether a message says what the host has.
-pub fn is_formats(id: u64) -> bool {
-    id == MESSAGE_FORMATS
-}
-
 /// What the parameters of a message are, if it is one that is understood and has so many.
 pub fn known_kinds(id: u64, count: u32) -> Option<Vec<Kind>> {
     match (id, count) {
