@@ -46,6 +46,8 @@ pub(super) struct Guest {
     telling: Option<(Token, Mask, Duration)>,
     failures: u32,
     retry: Option<Token>,
+    /// It was told once more what it gave up for something of its own.
+    is_reasserted: bool,
     requests: Vec<Request>,
     last_request: u64,
     writes: Vec<Write>,
@@ -100,10 +102,21 @@ impl Guest {
         self.telling.is_some() || !self.requests.is_empty() || !self.writes.is_empty()
     }
 
+    /// Whether the host is being told what there is.
+    pub fn is_telling(&self) -> bool {
+        self.telling.is_some()
+    }
+
+    /// Whether it took note of something.
+    pub fn is_heard(&self) -> bool {
+        self.told != 0
+    }
+
     /// The host has something newer.
     pub fn is_outdone(&mut self) {
         self.report = None;
         self.told = 0;
+        self.is_reasserted = false;
     }
 
     fn request(&mut self, number: u64) -> Option<&mut Request> {
@@ -115,7 +128,7 @@ impl<A: Agent> Exchange<A> {
     /// Takes note of who holds a selection.
     pub(super) fn owner_changed(&mut self, selection: Selection, owner: Owner, names: &[String]) {
         let is_primary = selection == Selection::Primary;
-        if is_primary && !self.config.primary {
+        if is_primary && !self.config.primary || !is_primary && self.held_back(owner, names) {
             return;
         }
         let allowed = self.config.allowed();
@@ -141,6 +154,7 @@ impl<A: Agent> Exchange<A> {
         };
         if is_news {
             guest.report = Some(guest.mask());
+            guest.is_reasserted = false;
             guest.failures = 0;
         }
         if !is_primary && owner != Owner::Plugin {
@@ -156,10 +170,25 @@ impl<A: Agent> Exchange<A> {
         self.guest.failures = 0;
     }
 
+    /// Has the host told once more what there is. Not if there is nothing, nor if that was done: a host
+    /// that takes over whatever it is told of would never end.
+    ///
+    /// It said what it has while it was told what the guest has. Whichever it took for the newer, by
+    /// now it may have given up its own; if the guest did the same, both would offer what neither has.
+    pub(super) fn reassert(&mut self) -> bool {
+        let mask = self.guest.mask();
+        if mask == 0 || std::mem::replace(&mut self.guest.is_reasserted, true) {
+            return false;
+        }
+        self.say(Level::Debug, "Both sides copied at once: what the guest has counts");
+        self.guest.report.get_or_insert(mask);
+        true
+    }
+
     /// Tells the host what there is, as soon as it can be told.
     pub(super) fn report(&mut self) {
         let is_waiting = self.guest.telling.is_some() || self.guest.retry.is_some();
-        if is_waiting || !self.link.caught_up || !self.link.is_up() || self.policy.closed().is_some() {
+        if is_waiting || !self.link.may_tell() || self.policy.closed().is_some() {
             return;
         }
         let Some(mask) = self.guest.report.take() else { return };
@@ -179,6 +208,7 @@ impl<A: Agent> Exchange<A> {
             _ => return false,
         };
         self.guest.telling = None;
+        self.guest.told = 0;
         match outcome.status {
             0.. => {
                 self.guest.told = mask;

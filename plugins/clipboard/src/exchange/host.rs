@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bellhop_plugin::Token;
+use bellhop_plugin::clipboard::{Owner, Selection};
 use bellhop_plugin::log::Level;
 
 use super::wire::{self, Outcome, status};
@@ -12,6 +13,9 @@ use super::{Agent, Backoff, Exchange};
 use crate::bytes::Bytes;
 use crate::convert;
 use crate::formats::{Format, Mask, Mime};
+
+/// How long the desktop may take to say that an offer holds.
+const TAKING: Duration = Duration::from_millis(500);
 
 /// How many of the guest's programs are served at once.
 const WANTS: usize = 16;
@@ -31,12 +35,24 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the host has, and who wants it.
 pub(super) struct Host<B> {
-    /// What the guest's programs are offered.
+    /// What the guest's programs are offered, or were before another one took over.
     offered: Mask,
     /// What they are to be offered when that may be.
     pending: Option<Mask>,
+    /// The clipboard is about to be ours.
+    taking: Option<Taking>,
     wants: Vec<Want>,
     fetch: Option<Fetch<B>>,
+}
+
+/// An offer of which the desktop has not said yet that it holds.
+///
+/// What it says of another owner until then may be from before. That is held back for a moment: taken
+/// for news, it would make each side believe that the other has what was copied last.
+#[derive(Debug, Default)]
+struct Taking {
+    held: Option<(Owner, Vec<String>)>,
+    timer: Option<Token>,
 }
 
 /// A program that wants something.
@@ -68,7 +84,7 @@ enum Doing {
 
 impl<B> Default for Host<B> {
     fn default() -> Self {
-        Host { offered: 0, pending: None, wants: Vec::new(), fetch: None }
+        Host { offered: 0, pending: None, taking: None, wants: Vec::new(), fetch: None }
     }
 }
 
@@ -104,6 +120,7 @@ impl<A: Agent> Exchange<A> {
                 match self.agent.offer(&names) {
                     Ok(()) => {
                         self.host.offered = formats;
+                        self.host.taking.get_or_insert_default();
                         self.say(Level::Debug, &format!("The guest is offered {}", names.join(", ")));
                     }
                     Err(error) => {
@@ -126,9 +143,33 @@ impl<A: Agent> Exchange<A> {
         }
     }
 
+    /// Takes note that the clipboard is ours, or holds back that it is not if that may be from before.
+    pub(super) fn held_back(&mut self, owner: Owner, names: &[String]) -> bool {
+        let Some(Taking { timer, .. }) = self.host.taking else { return false };
+        if owner == Owner::Plugin {
+            self.host.taking = None;
+            if let Some(timer) = timer {
+                self.agent.cancel_timer(timer);
+            }
+            return false;
+        }
+        let timer = timer.or_else(|| self.set_timer(TAKING));
+        let held = Some((owner, names.to_vec()));
+        self.host.taking = timer.is_some().then_some(Taking { held, timer });
+        timer.is_some()
+    }
+
+    /// What was held back is news after all, if this timer says so.
+    pub(super) fn hold_no_longer(&mut self, timer: Token) -> bool {
+        let is_it = self.host.taking.as_ref().is_some_and(|taking| taking.timer == Some(timer));
+        if is_it && let Some((owner, names)) = self.host.taking.take().and_then(|taking| taking.held) {
+            self.owner_changed(Selection::Clipboard, owner, &names);
+        }
+        is_it
+    }
+
     /// The clipboard is no more ours: another program holds it, or nobody.
     pub(super) fn clipboard_taken(&mut self, by_another: bool) {
-        self.host.offered = 0;
         if by_another {
             self.host.pending = None;
         } else {

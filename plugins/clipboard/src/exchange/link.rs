@@ -31,6 +31,8 @@ pub(super) struct Link {
     is_old: bool,
     /// Messages that were there already were taken.
     pub caught_up: bool,
+    /// What the host has to say is from before it took over what the guest has.
+    is_crossed: bool,
     messages: Pace,
     trouble: Pace,
     /// Connections in a row that did not last.
@@ -48,6 +50,8 @@ enum Doing {
     Reconnecting(Option<Token>),
     /// It will do this.
     Pausing(Option<Token>, Step),
+    /// It will do this once it is known what became of what the host is being told.
+    Holding(Step),
     /// It does this, since then.
     Calling(Token, Step, Duration),
 }
@@ -78,6 +82,7 @@ impl Default for Link {
             session: 0,
             is_old: false,
             caught_up: false,
+            is_crossed: false,
             messages: Pace::of_messages(),
             trouble: Pace::of_trouble(),
             failures: 0,
@@ -89,15 +94,20 @@ impl Default for Link {
 impl Link {
     /// Whether there is a connection.
     pub fn is_up(&self) -> bool {
-        matches!(self.doing, Doing::Pausing(..) | Doing::Calling(..))
+        matches!(self.doing, Doing::Pausing(..) | Doing::Holding(_) | Doing::Calling(..))
+    }
+
+    /// Whether the host may be told what the guest has: after all that it said before was heard.
+    pub fn may_tell(&self) -> bool {
+        self.caught_up && matches!(self.doing, Doing::Pausing(..) | Doing::Calling(_, Step::Peek, _))
     }
 
     /// Whether something is under way that should end soon.
     pub fn is_busy(&self) -> bool {
         match &self.doing {
             Doing::Resting | Doing::Reconnecting(Some(_)) | Doing::Pausing(Some(_), _) => false,
-            // These have no timer, because none was to be had.
-            Doing::Reconnecting(None) | Doing::Pausing(None, _) => true,
+            // Without a timer, because none was to be had.
+            Doing::Reconnecting(None) | Doing::Pausing(None, _) | Doing::Holding(_) => true,
             Doing::Calling(_, step, _) => !(*step == Step::Peek && self.caught_up),
         }
     }
@@ -146,7 +156,7 @@ impl<A: Agent> Exchange<A> {
                 }
                 self.connect();
             }
-            Doing::Pausing(..) | Doing::Calling(..) => {
+            Doing::Pausing(..) | Doing::Holding(_) | Doing::Calling(..) => {
                 let session = self.agent.session();
                 if session.as_ref().is_ok_and(|session| *session == self.link.session) {
                     return;
@@ -253,6 +263,11 @@ impl<A: Agent> Exchange<A> {
                 let timer = self.set_timer(RECONNECT.first);
                 self.link.doing = Doing::Pausing(timer, step);
             }
+            Doing::Holding(step) if !self.guest.is_telling() => {
+                let step = step.clone();
+                self.link.is_crossed = self.guest.is_heard();
+                self.go(step);
+            }
             _ => {}
         }
     }
@@ -343,7 +358,16 @@ impl<A: Agent> Exchange<A> {
                 Some((0, _)) => self.nothing(),
                 Some((id, count)) => match (wire::at_once(id), wire::known_kinds(id, count)) {
                     (Some(message), _) => self.heard(message),
-                    (None, Some(kinds)) => self.go(Step::Get(id, kinds)),
+                    (None, Some(kinds)) => {
+                        let step = Step::Get(id, kinds);
+                        // What comes of it depends on whether the host took note of what it is told.
+                        if self.guest.is_telling() {
+                            self.link.doing = Doing::Holding(step);
+                        } else {
+                            self.link.is_crossed = false;
+                            self.go(step);
+                        }
+                    }
                     (None, None) => self.skip(id, count),
                 },
                 None => self.lose("the host's answer is not what was asked for"),
@@ -369,6 +393,8 @@ impl<A: Agent> Exchange<A> {
 
     /// Acts on a message, and listens for the next one.
     fn heard(&mut self, message: Message) {
+        // A host that asks for what the guest has, has nothing newer itself.
+        self.link.caught_up |= matches!(message, Message::Read { .. });
         match message {
             Message::Read { .. } | Message::Formats(_) => self.listen(),
             Message::Quit | Message::Canceled | Message::Other(_) => self.go_slowly(Step::Peek),
@@ -376,7 +402,12 @@ impl<A: Agent> Exchange<A> {
         match message {
             Message::Quit => self.lose("the host ended it"),
             Message::Read { context, formats } => self.content_requested(context, formats),
-            Message::Formats(formats) => self.formats_reported(formats),
+            Message::Formats(formats) => {
+                let is_crossed = std::mem::take(&mut self.link.is_crossed);
+                if !is_crossed || !self.reassert() {
+                    self.formats_reported(formats);
+                }
+            }
             Message::Canceled => {}
             Message::Other(id) => {
                 self.say(Level::Debug, &format!("Ignored a message that is not understood: number {id}"));

@@ -184,7 +184,10 @@ impl<A: Agent> Exchange<A> {
             self.work.timer = None;
             self.work_on();
         } else {
-            let _ = self.listen_again(timer) || self.guest_timer(timer) || self.fetch_again(timer);
+            let _ = self.listen_again(timer)
+                || self.guest_timer(timer)
+                || self.hold_no_longer(timer)
+                || self.fetch_again(timer);
         }
         self.tend();
     }

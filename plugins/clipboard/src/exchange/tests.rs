@@ -293,8 +293,10 @@ impl Stage {
         self.reply("GET", 0, parameters);
     }
 
+    /// The host has something new, and the desktop says that the offer of it holds.
     fn formats(&mut self, formats: u32) {
         self.message(3, vec![word(3), word(formats)]);
+        self.owned(Owner::Plugin, &[]);
     }
 
     fn request(&mut self, context: u64, formats: u32) {
@@ -652,6 +654,7 @@ fn what_is_not_configured_does_not_cross() {
     let mut stage = Stage::idle_with(config);
     stage.owned(Owner::Other, &["text/plain", "text/uri-list"]);
     assert_eq!(stage.done(), ["REPORT_FORMATS(8)"]);
+    stage.reply("REPORT_FORMATS", 0, vec![Value::Sent]);
     stage.request(1, 1);
     assert_eq!(stage.done().last().unwrap(), r#"DATA_WRITE(1L, 1, "")"#);
     stage.formats(0b1111);
@@ -784,6 +787,7 @@ fn what_is_selected_crosses_only_if_that_is_configured() {
     // What was copied is still there.
     selected(&mut stage, Owner::Nobody, &[]);
     assert_eq!(stage.done().last().unwrap(), "REPORT_FORMATS(4)");
+    stage.reply("REPORT_FORMATS", 0, vec![Value::Sent]);
     stage.request(2, 4);
     assert_eq!(stage.done().last().unwrap(), "read Clipboard text/html");
 }
@@ -818,12 +822,102 @@ fn what_the_host_has_no_more_is_withdrawn() {
 }
 
 #[test]
-fn what_another_program_took_over_is_not_withdrawn_from_it() {
+fn word_of_an_owner_from_before_our_offer_is_no_news() {
+    let offered = || {
+        let mut stage = Stage::idle();
+        stage.message(3, vec![word(3), word(1)]);
+        stage.owned(Owner::Other, &["text/html"]);
+        stage.done();
+        stage
+    };
+    let mut stage = offered();
+    stage.owned(Owner::Plugin, &[]);
+    stage.pass(Duration::from_secs(5));
+    assert_eq!(stage.done(), [""; 0], "the host has what was copied last");
+    stage.wanted(100, "text/plain");
+    stage.give(0, b"a\0\0\0");
+    assert_eq!(stage.done().last().unwrap(), "answer 100 \"a\"");
+    stage.assert_idle();
+
+    // No word of ours comes: the owner is a new one.
+    let mut stage = offered();
+    stage.owned(Owner::Other, &["image/png"]);
+    stage.pass(Duration::from_secs(1));
+    assert_eq!(stage.done(), ["REPORT_FORMATS(2)"]);
+    stage.reply("REPORT_FORMATS", 0, vec![Value::Sent]);
+    stage.assert_idle();
+}
+
+#[test]
+fn when_both_sides_copy_at_once_one_of_them_counts_for_both() {
+    let crossing = |status| {
+        let mut stage = Stage::idle();
+        stage.owned(Owner::Other, &["text/plain"]);
+        stage.reply("PEEK_WAIT", 0, vec![long(3), word(2)]);
+        assert_eq!(stage.waiting("GET"), 0);
+        stage.reply("REPORT_FORMATS", status, vec![Value::Sent]);
+        stage.done();
+        stage.reply("GET", 0, vec![word(3), word(4)]);
+        stage
+    };
+    // The host took note of it, and may have given up what it has.
+    let mut stage = crossing(0);
+    assert_eq!(stage.done(), ["PEEK_WAIT(7L, 0)", "REPORT_FORMATS(1)"]);
+    stage.reply("REPORT_FORMATS", 0, vec![Value::Sent]);
+    stage.assert_idle();
+    stage.formats(4);
+    assert_eq!(stage.done().last().unwrap(), "offer text/html");
+
+    // A host that takes over whatever it is told of has its way.
+    let mut stage = crossing(0);
+    stage.reply("PEEK_WAIT", 0, vec![long(3), word(2)]);
+    stage.reply("REPORT_FORMATS", 0, vec![Value::Sent]);
+    stage.reply("GET", 0, vec![word(3), word(4)]);
+    assert_eq!(stage.done().last().unwrap(), "offer text/html");
+
+    // The host does not want it.
+    let mut stage = crossing(status::ACCESS_DENIED);
+    assert_eq!(stage.done(), ["PEEK_WAIT(7L, 0)", "offer text/html"]);
+
+    // What is copied while a message is taken waits until it was heard.
     let mut stage = Stage::idle();
-    stage.formats(1);
-    stage.copied(&["text/plain"]);
-    stage.formats(0);
-    assert!(!stage.done().contains(&"withdraw".to_owned()));
+    stage.reply("PEEK_WAIT", 0, vec![long(3), word(2)]);
+    stage.owned(Owner::Other, &["text/plain"]);
+    assert_eq!(stage.done(), ["GET(3, 0)"]);
+    stage.reply("GET", 0, vec![word(3), word(4)]);
+    assert_eq!(stage.done(), ["PEEK_WAIT(7L, 0)", "offer text/html"]);
+}
+
+#[test]
+fn a_host_gets_nothing_before_it_knows_of_it() {
+    let mut stage = Stage::idle();
+    stage.owned(Owner::Other, &["text/plain"]);
+    stage.reply("PEEK_WAIT", 0, vec![long(5), word(2)]);
+    assert_eq!(stage.done(), ["REPORT_FORMATS(1)"]);
+    stage.reply("REPORT_FORMATS", 0, vec![Value::Sent]);
+    assert_eq!(stage.done(), ["GET(5L, 0)"]);
+    stage.reply("GET", 0, vec![long(9), word(1)]);
+    assert_eq!(stage.done(), ["PEEK_WAIT(7L, 0)", "read Clipboard text/plain"]);
+}
+
+#[test]
+fn a_host_that_asks_is_told_first_what_there_is() {
+    let mut stage = Stage::begun(Config::default());
+    stage.owned(Owner::Other, &["text/plain"]);
+    stage.reply("REPORT_FEATURES", 0, vec![long(1), long(0)]);
+    stage.reply("PEEK_NOWAIT", 0, vec![long(5), word(2)]);
+    stage.done();
+    stage.reply("GET", 0, vec![long(9), word(1)]);
+    stage.owner_gives(Ok(b""));
+    assert_eq!(
+        stage.done(),
+        [
+            "PEEK_WAIT(7L, 0)",
+            "read Clipboard text/plain",
+            "REPORT_FORMATS(1)",
+            r#"DATA_WRITE(9L, 1, "\x00\x00")"#,
+        ]
+    );
 }
 
 #[test]
@@ -1243,10 +1337,7 @@ fn all_that_waits_for_a_lost_host_is_given_up() {
     stage.owned(Owner::Other, &["text/html"]);
     stage.done();
     stage.reply("PEEK_WAIT", -2905, vec![]);
-    assert_eq!(
-        stage.done(),
-        ["cancel DATA_READ(1, room 65536, 0)", "disconnect", "refuse 100"].map(str::to_owned)[1..]
-    );
+    assert_eq!(stage.done(), ["disconnect", "refuse 100", "withdraw"]);
     assert!(!stage.exchange.guest.is_busy() && !stage.exchange.host.is_busy());
 
     // The owner's answer comes too late.

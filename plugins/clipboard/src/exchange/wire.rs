@@ -35,9 +35,9 @@ pub mod function {
 
 /// The host's statuses that make a difference here.
 pub mod status {
-    /// No function of this number, or one that does nothing any more.
+    /// Something failed.
     pub const GENERAL_FAILURE: i32 = -1;
-    /// The caller's session is gone.
+    /// The connection's number means nothing to the host.
     pub const INVALID_HANDLE: i32 = -4;
     /// The host's setting forbids this direction.
     pub const ACCESS_DENIED: i32 = -38;
