@@ -50,6 +50,7 @@ pub struct Configure<'a> {
     device: Option<Vec<String>>,
     rc: String,
     agent: Option<String>,
+    plugins: Vec<String>,
     programs: Vec<(String, PathBuf)>,
     desktop: bool,
     files: Vec<(String, Vec<u8>)>,
@@ -63,6 +64,7 @@ impl<'a> Configure<'a> {
             device: Some(Vec::new()),
             rc,
             agent: None,
+            plugins: Vec::new(),
             programs: Vec::new(),
             desktop: false,
             files: Vec::new(),
@@ -94,6 +96,13 @@ impl<'a> Configure<'a> {
     #[must_use]
     pub fn agent(mut self, agent_toml: &str) -> Self {
         self.agent = Some(agent_toml.to_owned());
+        self.plugin("display")
+    }
+
+    /// Brings a plugin, at `/etc/NAME.wasm`.
+    #[must_use]
+    pub fn plugin(mut self, name: &str) -> Self {
+        self.plugins.push(name.to_owned());
         self
     }
 
@@ -147,10 +156,12 @@ impl<'a> Configure<'a> {
         }
         if let Some(agent_toml) = &self.agent {
             initramfs.program("bin/bellhop", &programs.bellhop()?)?;
-            let display = programs.plugin("display")?;
-            let display = fs::read(&display).with_context(|| format!("Reading {}", display.display()))?;
-            initramfs.file("etc/display.wasm", 0o644, &display);
             initramfs.file("etc/agent.toml", 0o644, agent_toml.as_bytes());
+        }
+        for name in &self.plugins {
+            let plugin = programs.plugin(name)?;
+            let plugin = fs::read(&plugin).with_context(|| format!("Reading {}", plugin.display()))?;
+            initramfs.file(&format!("etc/{name}.wasm"), 0o644, &plugin);
         }
         for (path, program) in &self.programs {
             initramfs.program(path, program)?;

@@ -13,7 +13,8 @@ use vm::{AGENT_TOML, Context, Machine};
 pub use figures::figures;
 pub use hints::{after_the_start, before_the_start, burst, several_displays, stream};
 pub use trouble::{
-    host_resets, killed, no_driver, rebound, refused_once, reloaded, restored, two_agents, unprivileged,
+    host_resets, killed, let_go, no_driver, rebound, refused_once, reloaded, restored, taken, two_agents,
+    unprivileged,
 };
 
 /// A machine with the agent in it, not started.
@@ -21,13 +22,16 @@ fn launch(context: &Context) -> anyhow::Result<Machine> {
     context.machine().agent(AGENT_TOML).launch()
 }
 
-/// Starts an agent, and waits until its plugins run. Its log is `/run/NAME.log`, its process's number
-/// in `/run/NAME.pid`.
+/// Starts an agent, and waits until its only plugin runs.
 fn start(machine: &mut Machine, name: &str) -> anyhow::Result<()> {
-    machine.run(&format!(
-        "setsid bellhop run --config /etc/agent.toml >/run/{name}.log 2>&1 & echo $! >/run/{name}.pid"
-    ))?;
+    spawn(machine, name)?;
     ready(machine, name)
+}
+
+/// Starts an agent. Its log is `/run/NAME.log`, its process's number in `/run/NAME.pid`.
+fn spawn(machine: &mut Machine, name: &str) -> anyhow::Result<()> {
+    let run = "setsid bellhop run --config /etc/agent.toml";
+    machine.run(&format!("{run} >/run/{name}.log 2>&1 & echo $! >/run/{name}.pid")).map(drop)
 }
 
 /// Waits until an agent's plugins run.
