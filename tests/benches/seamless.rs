@@ -50,9 +50,9 @@ fn moved(managed: bool, moves: usize) -> Outcome<Value> {
     let server = XServer::virtual_framebuffer(1920, 1080)?;
     let _manager = if managed { Some(openbox(server.display(), &[])?) } else { None };
     let mut scene = Scene::new(&server, if managed { "seamless-managed" } else { "seamless-bare" })?;
-    let region = median(moves, || scene.to_the_region())?;
+    let region = median(moves, || scene.move_until_the_region())?;
     let other = scene.another_client(&server)?;
-    let client = median(moves, || scene.to_another_client(&other))?;
+    let client = median(moves, || scene.move_until_another_client(&other))?;
     Ok(json!({ "region": region, "client": client }))
 }
 
@@ -66,7 +66,8 @@ impl Scene {
         x.map_window(window)?.check()?;
         let desktop =
             Desktop { windows: Arc::new(X11Windows::new(Some(server.display()))), ..Desktop::headless(1) };
-        let rig = Setup::new().rig().desktop(desktop).reference("seamless", name, "config.rate = 1000").start();
+        let rig =
+            Setup::new().rig().desktop(desktop).reference("seamless", name, "config.rate = 1000").start();
         rig.host.set_seamless(true);
         rig.wait_guest("the window is in the region", |guest| {
             guest.visible_region.as_ref().is_some_and(|region| !region.is_empty())
@@ -84,7 +85,7 @@ impl Scene {
         Ok(began)
     }
 
-    fn to_the_region(&mut self) -> Outcome<Duration> {
+    fn move_until_the_region(&mut self) -> Outcome<Duration> {
         sleep(QUIET);
         let before = self.rig.host.guest().visible_region;
         let began = self.move_on()?;
@@ -100,7 +101,7 @@ impl Scene {
         Ok(other)
     }
 
-    fn to_another_client(&mut self, other: &RustConnection) -> Outcome<Duration> {
+    fn move_until_another_client(&mut self, other: &RustConnection) -> Outcome<Duration> {
         sleep(QUIET);
         while other.poll_for_event()?.is_some() {}
         let began = self.move_on()?;

@@ -35,11 +35,12 @@ pub fn all(workspace: &Workspace, profile: Profile, choice: Choice) -> anyhow::R
     let plugins = plugins::all(workspace);
     let steps = plugins.len() + 1;
 
-    println!("[1/{steps}] bellhop: {} profile", profile.name());
+    let ours = if profile == Profile::Bench { ", our own crates optimised" } else { "" };
+    println!("[1/{steps}] bellhop: {} profile{ours}", profile.name());
     let started = Instant::now();
     // With the whole workspace chosen, as the tests choose it, features are the same and so is wasmtime.
     let package = ["build", "--workspace", "--bin", "bellhop", "--profile", profile.name()];
-    process::run(workspace.cargo().args(package))?;
+    process::run(workspace.cargo_with(profile).args(package))?;
     let program = workspace.bellhop(profile);
     let size = std::fs::metadata(&program).map_or(0, |file| file.len());
     let (program, time) = (workspace.shown(&program), say::duration(started.elapsed()));

@@ -83,6 +83,13 @@ impl Workspace {
         folder.strip_prefix(&self.root).unwrap_or(folder).to_string_lossy().into_owned()
     }
 
+    /// A cargo command that compiles with a profile; `--profile` with its name is still to be said.
+    pub fn cargo_with(&self, profile: Profile) -> Command {
+        let mut command = self.cargo();
+        command.envs(profile.settings().iter().copied());
+        command
+    }
+
     /// A path to be shown: relative to the root where it is below it.
     pub fn shown(&self, path: &Path) -> String {
         path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
@@ -105,22 +112,39 @@ impl Workspace {
 pub enum Profile {
     /// For the tests and the demo, which share one build of wasmtime.
     Dev,
-    /// For use, and for measurements.
+    /// For measurements: our own crates as for use, on the tests' build of what they depend on, which is
+    /// optimised as well and takes minutes to make.
+    Bench,
+    /// For use.
     Release,
 }
+
+/// What measurements change of the profile `dev`; what we depend on has settings of its own there, which
+/// stay as they are.
+const BENCH: &[(&str, &str)] = &[
+    ("CARGO_PROFILE_DEV_OPT_LEVEL", "3"),
+    ("CARGO_PROFILE_DEV_DEBUG_ASSERTIONS", "false"),
+    ("CARGO_PROFILE_DEV_OVERFLOW_CHECKS", "false"),
+    ("CARGO_PROFILE_DEV_INCREMENTAL", "false"),
+];
 
 impl Profile {
     /// Cargo's name of it.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Dev => "dev",
+            Self::Dev | Self::Bench => "dev",
             Self::Release => "release",
         }
     }
 
+    /// What cargo's environment says of it.
+    fn settings(self) -> &'static [(&'static str, &'static str)] {
+        if self == Self::Bench { BENCH } else { &[] }
+    }
+
     fn folder(self) -> &'static str {
         match self {
-            Self::Dev => "debug",
+            Self::Dev | Self::Bench => "debug",
             Self::Release => "release",
         }
     }

@@ -32,6 +32,11 @@ impl Running {
         Self::spawn(command.stdin(Stdio::null()).process_group(0), Reach::Group)
     }
 
+    /// Starts a program in a process group of its own, whose standard input is a pipe from us.
+    pub fn start_with_pipe(command: &mut Command) -> anyhow::Result<Self> {
+        Self::spawn(command.stdin(Stdio::piped()).process_group(0), Reach::Group)
+    }
+
     /// Starts a program that has the terminal to itself.
     pub fn start_at_terminal(command: &mut Command) -> anyhow::Result<Self> {
         Self::spawn(command, Reach::Terminal)

@@ -155,7 +155,7 @@ impl ToHost {
 fn not_pairs(eight: u64) -> u64 {
     let high = 0x8000 * UNITS;
     let wrong = (eight ^ (0x80c0 * UNITS)) & (0xc0e0 * UNITS);
-    let wrong = (wrong & !high) + !high | wrong;
+    let wrong = ((wrong & !high) + !high) | wrong;
     // The first bytes 0xc0 and 0xc1 are those of nothing.
     let long_enough = (eight & (0x1e * UNITS)) + 0x7ffe * UNITS;
     (wrong | !long_enough) & high
@@ -236,9 +236,9 @@ impl ToGuest {
         for four in text.get(taken..).unwrap_or_default().as_chunks().0 {
             let four = self.ordered(u64::from_le_bytes(*four));
             let units = [0, 16, 32, 48].map(|shift| (four >> shift) as u16);
-            if four & (0xf800 * UNITS) == 0 && four + 0x7f80 * UNITS & (0x8000 * UNITS) == 0x8000 * UNITS {
-                let first = four >> 6 & (0x1f * UNITS) | 0xc0 * UNITS;
-                let second = (four & (0x3f * UNITS)) << 8 | 0x8000 * UNITS;
+            if four & (0xf800 * UNITS) == 0 && (four + 0x7f80 * UNITS) & (0x8000 * UNITS) == 0x8000 * UNITS {
+                let first = ((four >> 6) & (0x1f * UNITS)) | (0xc0 * UNITS);
+                let second = ((four & (0x3f * UNITS)) << 8) | (0x8000 * UNITS);
                 out.extend_from_slice(&(first | second).to_le_bytes());
             } else if is_plain(four) {
                 break;

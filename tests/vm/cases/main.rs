@@ -39,6 +39,9 @@ impl On {
     }
 }
 
+/// The plugins that agents have.
+const PLUGINS: [&str; 4] = ["display", "seamless", "clipboard", "probe"];
+
 /// How the names of tests begin that need a desktop, and are run only where they are asked for.
 const DESKTOP: &str = "desktop::";
 
@@ -59,6 +62,7 @@ const TESTS: &[(&str, On, Needs, Test)] = &[
     ("heartbeats_are_refused_or_borne", On::All, Needs::Device, module::heartbeats),
     ("a_request_refused_to_the_driver_is_survived", On::Newest, Needs::Device, module::refused_once),
     ("services_are_called_and_calls_cancelled", On::All, Needs::Device, hgcm::calls),
+    ("a_plugin_s_properties_are_the_host_s", On::All, Needs::Agent, agent::properties),
     ("a_wish_from_before_the_start_is_followed", On::All, Needs::Agent, agent::before_the_start),
     ("a_wish_is_followed_and_reported", On::All, Needs::Agent, agent::after_the_start),
     ("displays_come_and_go", On::Newest, Needs::Agent, agent::several_displays),
@@ -79,6 +83,11 @@ const TESTS: &[(&str, On, Needs, Test)] = &[
     ("desktop::a_wish_changes_the_screen", On::Series("6.12"), Needs::Desktop, desktop::wish),
     ("desktop::displays_come_and_go", On::Series("6.12"), Needs::Desktop, desktop::several_displays),
     ("desktop::an_x_server_is_replaced", On::Series("6.12"), Needs::Desktop, desktop::another_x_server),
+    ("desktop::windows_are_shown_to_the_host", On::Series("6.12"), Needs::Desktop, desktop::windows),
+    ("desktop::text_crosses_the_clipboard", On::Series("6.12"), Needs::Desktop, desktop::text),
+    ("desktop::more_than_the_driver_carries", On::Series("6.12"), Needs::Desktop, desktop::too_much_text),
+    ("desktop::an_agent_that_was_killed", On::Series("6.12"), Needs::Desktop, desktop::killed),
+    ("desktop::any_user_can_be_the_agent_s", On::Series("6.12"), Needs::Desktop, desktop::unprivileged),
 ];
 
 fn main() -> anyhow::Result<()> {
@@ -105,8 +114,10 @@ fn main() -> anyhow::Result<()> {
 
 fn trial(name: &str, needs: Needs, test: Test, kit: &Kit, kernel: &Kernel, programs: &Programs) -> Trial {
     let name = format!("linux-{}::{name}", kernel.series());
-    let agent =
-        || programs.vmmdev().and_then(|_| programs.bellhop()).and_then(|_| programs.plugin("display"));
+    let agent = || {
+        programs.vmmdev().and_then(|_| programs.bellhop())?;
+        PLUGINS.iter().try_for_each(|name| programs.plugin(name).map(drop))
+    };
     let lacking = match needs {
         Needs::Nothing => None,
         Needs::Device => programs.vmmdev().err(),

@@ -33,6 +33,27 @@ requests = ["display", "guest"]
 desktop = ["outputs"]
 "#;
 
+/// The reference `agent.toml` with these of its plugins alone, with their components where
+/// [`Configure::agent`] puts them, and with time for an emulated processor.
+#[must_use]
+pub fn reference_toml(plugins: &[&str]) -> String {
+    let is_wanted = |table: &&str| {
+        let plugin = table.strip_prefix("plugins.").and_then(|rest| rest.split(['.', ']']).next());
+        plugin.is_none_or(|name| plugins.contains(&name))
+    };
+    let tables: Vec<&str> = include_str!("../../../agent.toml").split("\n[").filter(is_wanted).collect();
+    tables
+        .join("\n[")
+        .replace("\"target/plugins/", "\"/etc/")
+        .replace("cpu-per-event = \"200 ms\"", "cpu-per-event = \"2 s\"")
+        .replace("wall-per-event = \"5 s\"", "wall-per-event = \"20 s\"")
+}
+
+/// The names of the components that an `agent.toml` wants in `/etc`.
+fn components(agent_toml: &str) -> impl Iterator<Item = &str> {
+    agent_toml.lines().filter_map(|line| line.strip_prefix("component = \"/etc/")?.strip_suffix(".wasm\""))
+}
+
 /// Memory of a machine: the guest's files are in it.
 const MEMORY: &str = "512M";
 
@@ -50,7 +71,6 @@ pub struct Configure<'a> {
     device: Option<Vec<String>>,
     rc: String,
     agent: Option<String>,
-    plugins: Vec<String>,
     programs: Vec<(String, PathBuf)>,
     desktop: bool,
     files: Vec<(String, Vec<u8>)>,
@@ -64,7 +84,6 @@ impl<'a> Configure<'a> {
             device: Some(Vec::new()),
             rc,
             agent: None,
-            plugins: Vec::new(),
             programs: Vec::new(),
             desktop: false,
             files: Vec::new(),
@@ -92,17 +111,11 @@ impl<'a> Configure<'a> {
         self
     }
 
-    /// Brings the agent, and the display plugin at `/etc/display.wasm`. This is its `/etc/agent.toml`.
+    /// Brings the agent. This is its `/etc/agent.toml`, and with it come the plugins that it has as
+    /// `component = "/etc/NAME.wasm"`.
     #[must_use]
     pub fn agent(mut self, agent_toml: &str) -> Self {
         self.agent = Some(agent_toml.to_owned());
-        self.plugin("display")
-    }
-
-    /// Brings a plugin, at `/etc/NAME.wasm`.
-    #[must_use]
-    pub fn plugin(mut self, name: &str) -> Self {
-        self.plugins.push(name.to_owned());
         self
     }
 
@@ -156,12 +169,12 @@ impl<'a> Configure<'a> {
         }
         if let Some(agent_toml) = &self.agent {
             initramfs.program("bin/bellhop", &programs.bellhop()?)?;
+            for name in components(agent_toml) {
+                let plugin = programs.plugin(name)?;
+                let plugin = fs::read(&plugin).with_context(|| format!("Reading {}", plugin.display()))?;
+                initramfs.file(&format!("etc/{name}.wasm"), 0o644, &plugin);
+            }
             initramfs.file("etc/agent.toml", 0o644, agent_toml.as_bytes());
-        }
-        for name in &self.plugins {
-            let plugin = programs.plugin(name)?;
-            let plugin = fs::read(&plugin).with_context(|| format!("Reading {}", plugin.display()))?;
-            initramfs.file(&format!("etc/{name}.wasm"), 0o644, &plugin);
         }
         for (path, program) in &self.programs {
             initramfs.program(path, program)?;
@@ -219,5 +232,26 @@ impl<'a> Configure<'a> {
             bail!("the guest's /etc/rc ended with status {rc}");
         }
         Ok(machine)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn components_are_those_that_a_configuration_names() {
+        assert_eq!(Vec::from_iter(components(AGENT_TOML)), ["display"]);
+        let two = reference_toml(&["seamless", "clipboard"]);
+        assert_eq!(Vec::from_iter(components(&two)), ["seamless", "clipboard"]);
+    }
+
+    #[test]
+    fn the_reference_is_whole_but_for_plugins_that_are_not_wanted() {
+        let text = reference_toml(&["clipboard"]);
+        for kept in ["cpu-per-event = \"2 s\"", "wall-per-event = \"20 s\"", "[plugins.clipboard.limits]"] {
+            assert!(text.contains(kept), "{kept} is not in {text}");
+        }
+        assert!(!text.contains("[plugins.display") && !text.contains("target/"), "{text}");
     }
 }

@@ -14,7 +14,7 @@ use crate::eventually;
 use crate::running::Running;
 
 /// How long the device may take to carry out one order, waiting included.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(40);
 
 /// Something that happened between the host and its guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
-pub use configure::{AGENT_TOML, Configure};
+pub use configure::{AGENT_TOML, Configure, reference_toml};
 pub use console::Answer;
 pub use context::Context;
 pub use device::{Device, Happened, Moment};

@@ -1,13 +1,16 @@
-//! `cargo xtask bench`: what a ring costs, and what the daemon costs while nothing rings.
+//! `cargo xtask bench`: what a ring costs, what the plugins' work costs, and what the daemon costs while nothing
+//! rings.
 
 mod criterion;
 mod daemon;
+mod desktop;
+mod plugins;
 mod proc;
 mod table;
 
-use std::process::ExitCode;
-use std::thread;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
+use std::{fs, thread};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -16,12 +19,13 @@ use self::daemon::{Folder, median};
 use self::table::{Row, Table};
 use crate::cargo::{Profile, Workspace};
 use crate::plugins::Choice;
-use crate::{build, interrupt, process, say};
+use crate::{build, interrupt, packages, process, say};
 
-/// Measure the cost of a ring, and of the daemon while nothing rings
+/// Measure the cost of a ring, of what the plugins carry, and of the daemon while nothing rings
 ///
-/// The daemon runs with the simulated driver and the headless desktop, so that the figures need no
-/// virtual machine: the device model is in them.
+/// The daemon runs with the simulated driver, so that the figures need no virtual machine: the device
+/// model is in them. What the plugins carry is measured on real X servers. Our own crates are compiled as
+/// for use, what they depend on as for the tests: at optimisation level 2.
 #[derive(Args)]
 pub struct Options {
     /// Fewer samples and a shorter idle time: figures to orient by, not to quote
@@ -36,29 +40,54 @@ pub struct Options {
 /// Runs the command.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::find()?;
-    build::all(&workspace, Profile::Release, options.plugin_toolchain)?;
-    let figures = workspace.target.join("criterion");
+    build::all(&workspace, Profile::Bench, options.plugin_toolchain)?;
+    packages::ensure(packages::X_SERVER);
+    let figures = workspace.target.join("figures");
+    fs::create_dir_all(&figures).with_context(|| format!("Making {}", figures.display()))?;
+    let mut tables = Vec::new();
 
     println!("\nThe ring: cargo bench --workspace --bench ring");
-    let mut command = workspace.cargo();
-    command.args(["bench", "--workspace", "--bench", "ring"]);
-    if options.quick {
-        command.args(["--", "--quick"]);
-    }
+    let mut command = bench(&workspace, &["ring"], options.quick);
     process::run(command.env("CRITERION_HOME", &figures))?;
-    let [ring, handler] = criterion::tables(&figures)?;
+    tables.extend(criterion::tables(&figures)?);
+
+    println!("\nThe plugins: cargo bench --workspace --bench seamless --bench clipboard");
+    plugins::forget(&figures)?;
+    let mut command = bench(&workspace, &["seamless", "clipboard"], options.quick);
+    process::run(command.env("BELLHOP_FIGURES", &figures))?;
+    tables.extend(plugins::tables(&figures)?);
 
     println!("\nThe daemon: starting it several times, then leaving it idle");
-    let daemon = measure(&workspace, options.quick)?;
+    tables.push(measure(&workspace, options.quick)?);
+    match desktop::Desktop::start(&workspace) {
+        Ok(desktop) => tables.push(idle("daemon, all plugins on X11", desktop.daemon(), "", options.quick)?),
+        Err(error) => println!("SKIPPED the daemon on a desktop: {error:#}"),
+    }
 
-    println!("\n{ring}\n{handler}\n{daemon}");
+    println!("\nOur own crates at optimisation level 3, what they depend on at level 2.");
+    for table in tables {
+        print!("\n{table}");
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A command that runs benchmarks.
+fn bench(workspace: &Workspace, names: &[&str], quick: bool) -> Command {
+    let mut command = workspace.cargo_with(Profile::Bench);
+    command.args(["bench", "--workspace", "--profile", Profile::Bench.name()]);
+    for name in names {
+        command.args(["--bench", name]);
+    }
+    if quick {
+        command.args(["--", "--quick"]);
+    }
+    command
 }
 
 /// Starts the daemon with an empty and with a filled cache, and watches it do nothing.
 fn measure(workspace: &Workspace, quick: bool) -> anyhow::Result<Table> {
-    let (starts, idle) = if quick { (3, 3) } else { (5, 10) };
-    let program = workspace.bellhop(Profile::Release);
+    let starts = if quick { 3 } else { 5 };
+    let program = workspace.bellhop(Profile::Bench);
     let folder = Folder::make(workspace)?;
 
     let mut cold = Vec::new();
@@ -71,26 +100,36 @@ fn measure(workspace: &Workspace, quick: bool) -> anyhow::Result<Table> {
         warm.push(folder.start(&program)?.ready_after);
     }
 
+    let time = |times| median(times).map_or_else(|| "none".to_owned(), say::duration);
     let daemon = folder.start(&program)?;
+    let mut table = idle("daemon, display alone", daemon.id(), "< 12 MB", quick)?;
+    table.prepend([
+        Row::new("ready, cold cache", time(cold), ""),
+        Row::new("ready, warm cache", time(warm), "< 50 ms"),
+    ]);
+    Ok(table)
+}
+
+/// Watches a daemon do nothing.
+fn idle(heading: &str, daemon: u32, resident: &'static str, quick: bool) -> anyhow::Result<Table> {
+    let seconds = if quick { 3 } else { 10 };
     // What is done once after the start, such as freeing what it took, is not idling.
     thread::sleep(Duration::from_secs(1));
-    let before = proc::switches(daemon.id())?;
-    thread::sleep(Duration::from_secs(idle));
+    let before = proc::switches(daemon)?;
+    thread::sleep(Duration::from_secs(seconds));
     interrupt::check()?;
-    let after = proc::switches(daemon.id())?;
-    let memory = proc::memory(daemon.id()).context("Reading the daemon's memory")?;
-    let threads = proc::threads(daemon.id())?;
-
-    let time = |times| median(times).map_or_else(|| "none".to_owned(), say::duration);
+    let after = proc::switches(daemon)?;
+    let memory = proc::memory(daemon).context("Reading the daemon's memory")?;
+    let threads = proc::threads(daemon)?;
+    let switches = after.saturating_sub(before).to_string();
     Ok(Table::new(
-        "daemon",
+        heading,
         vec![
-            Row::new("ready, cold cache", time(cold), ""),
-            Row::new("ready, warm cache", time(warm), "< 50 ms"),
-            Row::new("resident (VmRSS)", say::size(memory.resident), "< 12 MB"),
+            Row::new("resident (VmRSS)", say::size(memory.resident), resident),
             Row::new("proportional (Pss)", say::size(memory.proportional), ""),
+            Row::new("of it, no file's", say::size(memory.anonymous), ""),
             Row::new("threads", threads.to_string(), ""),
-            Row::new(&format!("switches in {idle} s idle"), after.saturating_sub(before).to_string(), "0"),
+            Row::new(&format!("switches in {seconds} s idle"), switches, "0"),
         ],
     ))
 }

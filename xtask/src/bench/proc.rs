@@ -11,6 +11,8 @@ pub struct Memory {
     pub resident: u64,
     /// The same, with shared pages divided among those who share them.
     pub proportional: u64,
+    /// What is resident and backed by no file: what the process itself has written.
+    pub anonymous: u64,
 }
 
 /// What a process has in memory.
@@ -20,7 +22,11 @@ pub fn memory(process: u32) -> anyhow::Result<Memory> {
     let bytes = |text: &str, name: &str| {
         field(text, name).map(|kib| kib * 1024).with_context(|| format!("The kernel names no {name}"))
     };
-    Ok(Memory { resident: bytes(&status, "VmRSS")?, proportional: bytes(&rollup, "Pss")? })
+    Ok(Memory {
+        resident: bytes(&status, "VmRSS")?,
+        proportional: bytes(&rollup, "Pss")?,
+        anonymous: bytes(&status, "RssAnon")?,
+    })
 }
 
 /// How many threads a process has.

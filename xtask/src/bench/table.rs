@@ -20,6 +20,11 @@ impl Table {
     pub fn new(heading: &str, rows: Vec<Row>) -> Self {
         Self { heading: heading.to_owned(), rows }
     }
+
+    /// Puts rows before the others.
+    pub fn prepend(&mut self, rows: impl IntoIterator<Item = Row>) {
+        self.rows.splice(..0, rows);
+    }
 }
 
 impl Row {

@@ -59,7 +59,7 @@ const RULES: &[Rule] = &[
     Rule {
         package: "bellhop",
         may_use: Ours::Only(&["driver-core", "bellhop-desktop"]),
-        only_optional: &["vmmdev"],
+        only_optional: &["png", "vmmdev"],
         tests_may_use: Ours::Any,
         never: &["wit-bindgen", "x11rb", "zerocopy"],
     },

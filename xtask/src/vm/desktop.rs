@@ -36,15 +36,30 @@ pub struct Options {
 const SUITE: &str = "trixie";
 
 /// The packages that are wanted, with all that they need.
-const PACKAGES: [&str; 5] =
-    ["xserver-xorg-core", "xserver-xorg-video-dummy", "x11-xserver-utils", "xkb-data", "x11-xkb-utils"];
+const PACKAGES: [&str; 9] = [
+    "xserver-xorg-core",
+    "xserver-xorg-video-dummy",
+    "x11-xserver-utils",
+    "xkb-data",
+    "x11-xkb-utils",
+    "x11-apps",
+    "x11-utils",
+    "xclip",
+    "xdotool",
+];
 
 /// What is taken of them, each with the libraries that it is linked to: less than a tenth.
-const PROGRAMS: [&str; 5] = [
+const PROGRAMS: [&str; 9] = [
     "usr/lib/xorg/Xorg",
     "usr/lib/xorg/modules/drivers/dummy_drv.so",
     "usr/bin/xkbcomp",
     "usr/bin/xrandr",
+    // A window, and who looks at it and moves it.
+    "usr/bin/xeyes",
+    "usr/bin/xwininfo",
+    "usr/bin/xdotool",
+    // Who copies and pastes.
+    "usr/bin/xclip",
     // What Rust's programs are linked to.
     "usr/lib/x86_64-linux-gnu/libgcc_s.so.1",
 ];
@@ -66,7 +81,8 @@ fn bring(renew: bool) -> anyhow::Result<()> {
     let _lock = setup::lock(&folder)?;
     let desktop = kit::desktop(&folder);
     let started = Instant::now();
-    if desktop.is_dir() && !renew {
+    let tree = kit::desktop_tree(&desktop);
+    if PROGRAMS.iter().all(|program| tree.join(program).is_file()) && !renew {
         setup::check_sums(&desktop, "desktop")?;
         println!("{}: sums agree, {}", desktop.display(), say::duration(started.elapsed()));
         return Ok(());

@@ -1,7 +1,7 @@
 //! The exchange: what the host and the guest's programs tell each other, and what is done about it.
 //!
-//! [`link`] listens to the host; [`guest`] is what the guest's programs have and the host wants;
-//! [`host`] the other way round; [`work`] is what is being converted. Nothing here waits: each piece of
+//! `link` listens to the host; `guest` is what the guest's programs have and the host wants;
+//! `host` the other way round; `work` is what is being converted. Nothing here waits: each piece of
 //! news changes the state, starts what can be started, and is done. So everything that is under way is
 //! a value with a token in it, and the agent's answer finds it by that token; an answer to what was
 //! given up finds nothing, and is dropped.

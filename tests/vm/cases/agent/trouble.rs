@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use vm::{AGENT_TOML, Context, Machine, eventually};
 
-use super::{kill, last_is, launch, ready, shows, spawn, start, until};
+use super::{kill, last_is, launch, ready, shows, start, until};
 use crate::bare::HOLDER;
 use crate::programs;
 
@@ -87,10 +87,9 @@ pub fn taken(context: &Context) -> anyhow::Result<()> {
 /// An agent that has other things to do goes on without, and follows wishes once the other one has gone.
 pub fn let_go(context: &Context) -> anyhow::Result<()> {
     let settings = format!("{AGENT_TOML}\n{SEAMLESS}");
-    let mut machine = programs::machine(context, HOLDER)?.agent(&settings).plugin("seamless").launch()?;
+    let mut machine = programs::machine(context, HOLDER)?.agent(&settings).launch()?;
     programs::start(&mut machine, HOLDER)?;
-    spawn(&mut machine, "agent")?;
-    until(&mut machine, "agent", "grep -q 'Ready running=2 wanted=2' /run/agent.log")?;
+    start(&mut machine, "agent")?;
 
     machine.host()?.order("hint 0 1280 800")?;
     machine.run("sleep 1; kill -0 $(cat /run/agent.pid)")?;

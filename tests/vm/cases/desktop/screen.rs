@@ -1,16 +1,10 @@
-//! The agent on a real X server: Debian's Xorg, whose outputs are nobody's but take any mode.
+//! The display plugin.
 
 use anyhow::ensure;
 use vm::{AGENT_TOML, Context, Machine};
 
-use crate::agent::{ready, until};
-
-/// What the guest's first process starts once the X server listens.
-const AGENT: &str = "
-export DISPLAY=:0
-setsid bellhop run --config /etc/agent.toml >/run/agent.log 2>&1 &
-echo $! >/run/agent.pid
-";
+use super::{machine, start};
+use crate::agent::until;
 
 /// Where the outputs that are on are, one in a line.
 const OUTPUTS: &str = "DISPLAY=:0 /usr/bin/xrandr --current \
@@ -60,10 +54,7 @@ pub fn another_x_server(context: &Context) -> anyhow::Result<()> {
 
 /// A machine with an X server and the agent, which both run.
 fn launch(context: &Context) -> anyhow::Result<Machine> {
-    let settings = AGENT_TOML.replace("\"headless\"", "\"x11\"");
-    let mut machine = context.machine().agent(&settings).desktop().at_boot(AGENT).launch()?;
-    ready(&mut machine, "agent")?;
-    Ok(machine)
+    start(machine(context, &AGENT_TOML.replace("\"headless\"", "\"x11\"")))
 }
 
 /// Waits until these outputs are on, and no others.
