@@ -15,7 +15,8 @@ pub const TICK: Duration = Duration::from_millis(5);
 /// Advances the engine's epoch once a [`TICK`] while at least one call is under way.
 ///
 /// The timer is armed by the call that finds it unarmed, which costs one system call and wakes no
-/// thread, and once more by each tick that still finds a call. So an idle daemon has no timer.
+/// thread, and once more by each tick that still finds a call, or that a call has begun since the last
+/// one: where they follow each other, none pays for the timer. An idle daemon has none.
 pub struct Ticker {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -26,6 +27,8 @@ struct Shared {
     timer: TimerFd,
     armed: AtomicBool,
     calls: AtomicUsize,
+    /// A call has begun since the last tick.
+    begun: AtomicBool,
     stopping: AtomicBool,
 }
 
@@ -43,6 +46,7 @@ impl Ticker {
             timer: TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC)?,
             armed: AtomicBool::new(false),
             calls: AtomicUsize::new(0),
+            begun: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
         });
         let thread = std::thread::Builder::new().name("ticker".into()).stack_size(64 * 1024).spawn({
@@ -55,6 +59,7 @@ impl Ticker {
     /// Says that a call begins.
     pub fn running(&self) -> Running<'_> {
         self.shared.calls.fetch_add(1, SeqCst);
+        self.shared.begun.store(true, SeqCst);
         self.shared.arm_once();
         Running(&self.shared)
     }
@@ -68,7 +73,7 @@ impl Shared {
             }
             self.engine.increment_epoch();
             self.armed.store(false, SeqCst);
-            if self.calls.load(SeqCst) > 0 {
+            if self.begun.swap(false, SeqCst) || self.calls.load(SeqCst) > 0 {
                 self.arm_once();
             }
         }

@@ -165,8 +165,12 @@ impl Waiting {
         // The last to leave a session that was retired closes it, before anyone opens another.
         drop(turn.node);
         state.waiters -= 1;
+        // Nobody waits for a session to be left that goes on.
+        let retired = state.node.is_none();
         drop(state);
-        self.left.notify_all();
+        if retired {
+            self.left.notify_all();
+        }
         cancelled
     }
 

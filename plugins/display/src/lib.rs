@@ -31,7 +31,8 @@ pub struct Display {
     config: Config,
     /// What the host wants, as far as it ever said.
     wanted: Wanted,
-    /// Whether `wanted` began with what the host wanted before we were there.
+    /// Whether `wanted` has all that the host ever wanted: not before we asked, nor after a wish that we
+    /// read came to nothing.
     caught_up: bool,
     /// Whether `wanted` is still to be applied, because the desktop was not there.
     owed: bool,
@@ -74,10 +75,6 @@ impl Plugin for Display {
 
 impl HostEvents for Display {
     fn on_host_events(&mut self, events: Events) -> Result<(), String> {
-        // The desktop comes first: if it is gone, `?` ends the call here, the agent logs why, and
-        // the wish stays unread at the host.
-        let outputs = self.outputs()?;
-
         let mut changes = Vec::new();
         // After a restore it is another host process, perhaps on another machine: hear all it wants.
         if !self.caught_up || events.contains(Events::RESTORED) {
@@ -86,12 +83,18 @@ impl HostEvents for Display {
         if events.contains(Events::DISPLAY_CHANGE) {
             changes.extend(fetch(true)?);
         }
-        self.caught_up = true;
         // Bits are a latch, not a queue: what they announced may have been read with an earlier call.
         if changes.is_empty() && !self.owed {
             debug!("The host wants nothing new");
+            self.caught_up = true;
             return Ok(());
         }
+
+        // If the desktop is gone, `?` ends the call here, and the agent logs why. What we have just read
+        // is then asked for again the next time.
+        self.caught_up = false;
+        let outputs = self.outputs()?;
+        self.caught_up = true;
 
         self.follow(&changes, &outputs)
     }

@@ -70,6 +70,8 @@ const TESTS: &[(&str, On, Needs, Test)] = &[
     ("an_agent_that_was_killed_is_replaced", On::Newest, Needs::Agent, agent::killed),
     ("a_stream_of_wishes_is_followed", On::All, Needs::Agent, agent::stream),
     ("two_agents_bear_each_other", On::Newest, Needs::Agent, agent::two_agents),
+    ("an_agent_whose_display_is_another_s_says_so", On::Newest, Needs::Agent, agent::taken),
+    ("a_display_that_is_let_go_is_taken_over", On::All, Needs::Agent, agent::let_go),
     ("a_driver_in_use_stays_and_may_go_later", On::Newest, Needs::Agent, agent::reloaded),
     ("a_driver_that_was_unbound_is_used_again", On::Newest, Needs::Agent, agent::rebound),
     ("a_device_that_was_reset_is_used_again", On::Newest, Needs::Agent, agent::host_resets),

@@ -10,8 +10,12 @@ use crate::agent::until;
 use crate::{bare, hgcm};
 
 /// What this program is under each other name.
-const PROGRAMS: &[(&str, fn() -> anyhow::Result<()>)] =
-    &[(bare::BARE, bare::wait_and_read), (bare::BUSY, bare::read_on), (hgcm::NAME, hgcm::run)];
+const PROGRAMS: &[(&str, fn() -> anyhow::Result<()>)] = &[
+    (bare::BARE, bare::wait_and_read),
+    (bare::BUSY, bare::read_on),
+    (bare::HOLDER, bare::hold),
+    (hgcm::NAME, hgcm::run),
+];
 
 /// The one as which this program was started.
 pub fn meant() -> Option<fn() -> anyhow::Result<()>> {

@@ -4,9 +4,25 @@ use anyhow::ensure;
 use vm::{AGENT_TOML, Context, Machine, eventually};
 
 use super::{kill, last_is, launch, ready, shows, start, until};
+use crate::bare::HOLDER;
+use crate::programs;
 
 /// The agent's exit status where there is no device that can be driven.
 const NO_DEVICE: i32 = 69;
+
+/// Its exit status where another agent has all that it is for.
+const TAKEN: i32 = 75;
+
+/// A second plugin of an `agent.toml`, which has nothing to do with displays.
+const SEAMLESS: &str = r#"
+[plugins.seamless]
+component = "/etc/seamless.wasm"
+[plugins.seamless.grants]
+events = ["seamless-mode-change", "restored"]
+capabilities = ["seamless"]
+requests = ["seamless", "guest"]
+desktop = ["windows"]
+"#;
 
 /// An agent that is killed leaves nothing behind that the next one stumbles over.
 pub fn killed(context: &Context) -> anyhow::Result<()> {
@@ -49,6 +65,37 @@ pub fn two_agents(context: &Context) -> anyhow::Result<()> {
     eventually("the kernel takes the capability back", || {
         Ok((capabilities(&machine)? == "none").then_some(()))
     })
+}
+
+/// An agent whose only plugin is for what another one has for itself says so and ends. When that one has
+/// gone, the agent can be started.
+pub fn taken(context: &Context) -> anyhow::Result<()> {
+    let mut machine = programs::machine(context, HOLDER)?.agent(AGENT_TOML).launch()?;
+    programs::start(&mut machine, HOLDER)?;
+
+    let answer = machine.try_run("bellhop run --config /etc/agent.toml")?;
+
+    ensure!(answer.status == TAKEN && answer.text.contains("Another agent has graphics"), "{answer:?}");
+    kill(&mut machine, HOLDER)?;
+    start(&mut machine, "agent")?;
+    machine.host()?.order("hint 0 1280 800")?;
+    shows(&mut machine, "agent", "HEADLESS0 1280x800+0+0")?;
+    ensure!(capabilities(&machine)? == "graphics");
+    Ok(())
+}
+
+/// An agent that has other things to do goes on without, and follows wishes once the other one has gone.
+pub fn let_go(context: &Context) -> anyhow::Result<()> {
+    let settings = format!("{AGENT_TOML}\n{SEAMLESS}");
+    let mut machine = programs::machine(context, HOLDER)?.agent(&settings).launch()?;
+    programs::start(&mut machine, HOLDER)?;
+    start(&mut machine, "agent")?;
+
+    machine.host()?.order("hint 0 1280 800")?;
+    machine.run("sleep 1; kill -0 $(cat /run/agent.pid)")?;
+    kill(&mut machine, HOLDER)?;
+
+    shows(&mut machine, "agent", "HEADLESS0 1280x800+0+0")
 }
 
 /// While an agent has it, the driver cannot be unloaded. Once the agent is asked to stop it can, and the
