@@ -145,7 +145,11 @@ impl Toolchain {
     }
 
     fn flags(&self) -> Vec<OsString> {
-        let mut flags = vec![joined("-Clink-arg=--wasm-ld-path=", &self.linker.module, "")];
+        let mut flags = vec![
+            joined("-Clink-arg=--wasm-ld-path=", &self.linker.module, ""),
+            // What converts text and pictures does many bytes at once. Every engine that runs components has it.
+            "-Ctarget-feature=+simd128".into(),
+        ];
         // A component is the same wherever it was built, and names no folder of the builder's.
         if let Some(home) = cargo_home() {
             flags.push(joined("--remap-path-prefix=", &home, "=cargo"));
