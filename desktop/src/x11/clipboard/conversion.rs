@@ -26,7 +26,7 @@ const PIECE: u32 = 1024 * 1024 / 4;
 /// How a conversion ended; `None` while it goes on.
 pub(super) type Ended = Option<Result<Content, Fault>>;
 
-/// A conversion under way. [`end`](Self::end) is to be called in any case.
+/// A conversion under way. Its window is to be destroyed in any case, as [`end`](Self::end) does.
 #[derive(Debug)]
 pub(super) struct Conversion {
     window: Window,
@@ -58,6 +58,11 @@ impl Conversion {
     /// Whether an event at this window is this conversion's.
     pub(super) fn is_at(&self, window: Window) -> bool {
         self.window == window
+    }
+
+    /// The window at which the owner answers.
+    pub(super) fn window(&self) -> Window {
+        self.window
     }
 
     /// The owner answered.

@@ -1,13 +1,15 @@
 //! Who holds a selection, and what it has to offer.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use x11rb::protocol::xproto::{Atom, SelectionNotifyEvent, Timestamp, Window};
+use x11rb::protocol::xproto::{Atom, ConnectionExt as _, SelectionNotifyEvent, Timestamp, Window};
 
 use super::conversion::{Conversion, Ended};
 use super::incoming::{Content as Answer, Fault};
 use super::names::{Atoms, Names};
 use super::targets::formats;
+use super::window;
 use crate::clipboard::{Content, Selection};
 use crate::x11::connection::{Failure, Server};
 
@@ -19,6 +21,9 @@ const PAUSE: Duration = Duration::from_millis(150);
 
 /// How many targets an owner may name.
 const MOST_TARGETS: usize = 1024;
+
+/// So many questions that were superseded can still be answered.
+const MOST_SUPERSEDED: usize = 64;
 
 /// The size of an atom in a property.
 const ATOM: usize = size_of::<Atom>();
@@ -33,6 +38,9 @@ pub(super) struct Holder {
     /// What it named, once it did.
     pub(super) targets: Option<Vec<String>>,
     inquiry: Inquiry,
+    /// The windows of questions that nobody waits for any more. Whoever is to answer one of them may die of
+    /// its window's absence, as xclip does.
+    superseded: VecDeque<Window>,
 }
 
 /// How far the question is what the owner has.
@@ -48,7 +56,7 @@ enum Inquiry {
 
 impl Holder {
     pub(super) fn new(selection: Selection, atom: Atom, owner: Window) -> Self {
-        Self { selection, atom, owner, targets: None, inquiry: Inquiry::Idle }
+        Self { selection, atom, owner, targets: None, inquiry: Inquiry::Idle, superseded: VecDeque::new() }
     }
 
     /// Another owner, or the same with other content.
@@ -60,10 +68,16 @@ impl Holder {
 
     /// Ends an inquiry that nobody wants any more.
     pub(super) fn forget(&mut self, server: &Server) -> Result<(), Failure> {
-        match std::mem::replace(&mut self.inquiry, Inquiry::Idle) {
-            Inquiry::Asked { conversion, .. } => conversion.end(server),
-            Inquiry::Idle | Inquiry::Due { .. } => Ok(()),
+        if let Inquiry::Asked { conversion, .. } = std::mem::replace(&mut self.inquiry, Inquiry::Idle) {
+            self.superseded.push_back(conversion.window());
         }
+        self.keep_superseded(server, MOST_SUPERSEDED)
+    }
+
+    /// Destroys the windows of old questions, but for as many.
+    fn keep_superseded(&mut self, server: &Server, most: usize) -> Result<(), Failure> {
+        let gone = self.superseded.len().saturating_sub(most);
+        self.superseded.drain(..gone).try_for_each(|old| window::destroy(server, old))
     }
 
     /// Begins to find out what there is. What is clear at once is told at once.
@@ -81,11 +95,17 @@ impl Holder {
     /// Asks the owner if it is time to.
     pub(super) fn ask(&mut self, server: &Server, atoms: &Atoms, time: Timestamp) -> Result<(), Failure> {
         let Inquiry::Due { attempt, at } = self.inquiry else { return Ok(()) };
-        if at <= Instant::now() {
-            let what = (self.atom, atoms.TARGETS);
-            let conversion = Conversion::begin(server, atoms, what, time, MOST_TARGETS * ATOM)?;
-            self.inquiry = Inquiry::Asked { attempt, conversion };
+        if at > Instant::now() {
+            return Ok(());
         }
+        // Where news of another owner is still on its way here, that one would be asked, and asked again.
+        if server.x.get_selection_owner(self.atom)?.reply()?.owner != self.owner {
+            self.inquiry = Inquiry::Idle;
+            return Ok(());
+        }
+        let what = (self.atom, atoms.TARGETS);
+        let conversion = Conversion::begin(server, atoms, what, time, MOST_TARGETS * ATOM)?;
+        self.inquiry = Inquiry::Asked { attempt, conversion };
         Ok(())
     }
 
@@ -155,6 +175,11 @@ impl Holder {
         };
         let attempt = *attempt;
         self.forget(server)?;
+        let in_vain = matches!(outcome, Err(Fault::Silent | Fault::Endless));
+        if !in_vain {
+            // Owners answer in turn: what was asked before is answered as well.
+            self.keep_superseded(server, 0)?;
+        }
         let fault = match outcome.and_then(atoms) {
             Ok(atoms) => {
                 let targets = names.of(server, &atoms)?;
@@ -168,7 +193,7 @@ impl Holder {
             Err(fault) => fault,
         };
         let (selection, owner) = (self.selection, self.owner);
-        if attempt >= TRIES || matches!(fault, Fault::Silent | Fault::Endless) {
+        if attempt >= TRIES || in_vain {
             tracing::warn!(
                 "{selection:?}: what its owner, window {owner:#x}, has cannot be told: {fault}; it counts as \
                  nothing until there is another"
