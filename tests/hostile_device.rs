@@ -1,6 +1,6 @@
 //! A host that errs, lies and babbles: the agent says so, and goes on.
 
-use driver_core::wire::{RequestType, Status};
+use driver_core::wire::{Capabilities, RequestType, Status};
 use support::{PATIENCE, Rig, Setup, says};
 use vmmdev::{Fault, Hint, Times};
 
@@ -114,13 +114,23 @@ fn a_host_that_takes_no_event_filter_has_no_plugin_and_is_told_why() {
 #[test]
 fn capabilities_that_are_refused_are_done_without() {
     let setup = Setup::new();
-    setup.host.inject(
-        RequestType::SET_GUEST_CAPABILITIES,
-        Fault::Fail(Status::RESOURCE_BUSY),
-        Times::Next(1),
-    );
+    let refused = Fault::Fail(Status::OUT_OF_RESOURCES);
+    setup.host.inject(RequestType::SET_GUEST_CAPABILITIES, refused, Times::Always);
 
     let rig = setup.rig().display("device-no-caps").start();
 
+    says("device-no-caps", "going on without, and trying again");
+    rig.follows(1001);
+}
+
+#[test]
+fn a_capability_that_was_busy_once_is_acquired() {
+    let setup = Setup::new();
+    let busy = Fault::Fail(Status::RESOURCE_BUSY);
+    setup.host.inject(RequestType::SET_GUEST_CAPABILITIES, busy, Times::Next(1));
+
+    let rig = setup.rig().display("device-busy-caps").start();
+
+    rig.wait_guest("announced", |guest| guest.capabilities == Capabilities::GRAPHICS);
     rig.follows(1001);
 }

@@ -56,7 +56,7 @@ impl Plugin for Seamless {
         // its mind, and the host's users are better not offered what nobody can do.
         let (capabilities, status) = match windows::look() {
             Err(error @ Error::NotSupported(_)) => {
-                warn!("The host is not offered seamless mode: {error}");
+                info!("The host is not offered seamless mode: {error}");
                 (Capabilities::empty(), Status::Inactive)
             }
             _ => (Capabilities::SEAMLESS, Status::Active),

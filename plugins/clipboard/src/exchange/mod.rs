@@ -254,8 +254,10 @@ impl<A: Agent> Exchange<A> {
                     return;
                 }
                 Err(error) => {
-                    let line = format!("The desktop's clipboard cannot be watched: {error}");
-                    self.say(Level::Error, &line);
+                    // A desktop without one is no trouble.
+                    let level =
+                        if matches!(error, Error::NotSupported(_)) { Level::Info } else { Level::Error };
+                    self.say(level, &format!("The desktop's clipboard cannot be watched: {error}"));
                     return;
                 }
             }
