@@ -9,6 +9,7 @@
 pub mod agent;
 pub mod config;
 pub mod dispatch;
+pub mod footprint;
 pub mod grants;
 pub mod host;
 pub mod logging;

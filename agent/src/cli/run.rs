@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use bellhop_agent::agent::Agent;
 use bellhop_agent::config::{Config, DriverChoice};
-use bellhop_agent::logging;
+use bellhop_agent::{footprint, logging};
 use bellhop_desktop::Chosen;
 use clap::Args;
 use nix::sys::signal::{SigSet, Signal};
@@ -43,6 +43,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
         return Err(competitors::taken(taken).into());
     }
     ready(&agent, path);
+    footprint::forget_the_start();
 
     let signal = signals.wait().context("Cannot wait for signals")?;
     // From here on a second signal ends the process at once.

@@ -1,4 +1,4 @@
-//! Loads compiled code: the only `unsafe` of the agent.
+//! Loads compiled code.
 
 use std::path::Path;
 
