@@ -120,10 +120,12 @@ fn every_import_that_was_not_granted_is_listed_with_its_grant() {
 fn imports_that_nobody_offers_are_listed_with_what_is_known_of_them() {
     let component = Fixture::default()
         .with_wit("package wasi:cli@0.2.0 { interface environment { get: func(); } }")
+        .with_wit("package wasi:http@0.2.0 { interface types { ask: func(); } }")
         .with_wit("package acme:tools@1.0.0 { interface gadget { use-it: func(); } }")
         .importing("wasi:cli/environment@0.2.0", "get", "", "get")
+        .importing("wasi:http/types@0.2.0", "ask", "", "ask")
         .importing("acme:tools/gadget@1.0.0", "use-it", "", "use")
-        .init("(call $get) (call $use) (unreachable)")
+        .init("(call $get) (call $ask) (call $use) (unreachable)")
         .component();
 
     let text: Vec<_> = mismatches(&component, "").iter().map(ToString::to_string).collect();
@@ -131,8 +133,9 @@ fn imports_that_nobody_offers_are_listed_with_what_is_known_of_them() {
     assert_eq!(
         text,
         [
+            "imports wasi:cli/environment@0.2.0, which is not granted: add wasi = \"minimal\" to its grants",
             "imports acme:tools/gadget@1.0.0: only interfaces of bellhop:guest can be imported",
-            "imports wasi:cli/environment@0.2.0: WASI is not offered; build for wasm32-unknown-unknown",
+            "imports wasi:http/types@0.2.0: of WASI only cli, clocks, filesystem, io, random and sockets of 0.2 can be granted",
         ]
     );
 }

@@ -60,6 +60,16 @@ pub struct GrantsTable {
     /// The bounds of the interface `clipboard`.
     #[serde(default)]
     pub clipboard: Clipboard,
+    /// How much of WASI there is, if any.
+    pub wasi: Option<Wasi>,
+}
+
+/// How much of WASI a plugin may import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wasi {
+    /// Clocks, random numbers, and what it prints to the log. All the rest is there and inert.
+    Minimal,
 }
 
 /// Which functions of a service a plugin may call.
@@ -135,6 +145,8 @@ pub struct Authority {
     pub properties: Properties,
     /// What may cross by the clipboard.
     pub clipboard: Clipboard,
+    /// How much of WASI it may import.
+    pub wasi: Option<Wasi>,
     /// Indices into [`INTERFACES`] of those that it may import, beside what is always there.
     interfaces: Vec<usize>,
 }
@@ -152,6 +164,7 @@ impl Authority {
             hgcm: table.hgcm.clone(),
             properties: table.properties.clone(),
             clipboard: table.clipboard,
+            wasi: table.wasi,
             ..Self::default()
         };
         let mut misnamed = Vec::new();

@@ -1,6 +1,6 @@
 //! What a plugin may do with the interfaces that it is granted, in words.
 
-use bellhop_agent::grants::{All, Authority, Clipboard, Direction, Functions};
+use bellhop_agent::grants::{All, Authority, Clipboard, Direction, Functions, Wasi};
 
 /// What a plugin may do, each as a verb and its objects. What was not granted is left out, but for events
 /// and capabilities, which are there for every plugin.
@@ -17,6 +17,9 @@ pub(super) fn in_words(authority: &Authority) -> Vec<(&'static str, String)> {
     }
     if authority.has_interface("clipboard") {
         words.push(("carry", clipboard(&authority.clipboard)));
+    }
+    if authority.wasi == Some(Wasi::Minimal) {
+        words.push(("use", "WASI: clocks, random numbers, standard output to the log".to_owned()));
     }
     words
 }

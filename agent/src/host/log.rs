@@ -8,15 +8,19 @@ const LONGEST_LINE: usize = 4096;
 
 impl log::Host for Host {
     fn write(&mut self, level: Level, message: String) {
-        let plugin = &*self.plugin;
-        let line = printable(message);
-        match level {
-            Level::Trace => tracing::trace!(target: "bellhop::plugin", plugin, "{line}"),
-            Level::Debug => tracing::debug!(target: "bellhop::plugin", plugin, "{line}"),
-            Level::Info => tracing::info!(target: "bellhop::plugin", plugin, "{line}"),
-            Level::Warn => tracing::warn!(target: "bellhop::plugin", plugin, "{line}"),
-            Level::Error => tracing::error!(target: "bellhop::plugin", plugin, "{line}"),
-        }
+        log_line(&self.plugin, level, message);
+    }
+}
+
+/// Writes a plugin's line to the agent's log.
+pub(crate) fn log_line(plugin: &str, level: Level, message: String) {
+    let line = printable(message);
+    match level {
+        Level::Trace => tracing::trace!(target: "bellhop::plugin", plugin, "{line}"),
+        Level::Debug => tracing::debug!(target: "bellhop::plugin", plugin, "{line}"),
+        Level::Info => tracing::info!(target: "bellhop::plugin", plugin, "{line}"),
+        Level::Warn => tracing::warn!(target: "bellhop::plugin", plugin, "{line}"),
+        Level::Error => tracing::error!(target: "bellhop::plugin", plugin, "{line}"),
     }
 }
 

@@ -30,7 +30,7 @@ use crate::mailbox::{Poster, Token};
 
 pub(crate) use clipboard::{ClipboardRead, ClipboardWanted, told};
 pub(crate) use hgcm::HgcmEnd;
-pub(crate) use log::printable;
+pub(crate) use log::{log_line, printable};
 pub(crate) use properties::PropertyNews;
 
 /// The contract, as Rust.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use super::surface::{Functions, InterfaceName, NotAComponent, Surface};
+use super::wasi;
 use crate::config::{Bytes, Plugin};
 use crate::grants::{Authority, Clipboard, GrantKey};
 use crate::host::{INTERFACES, Interface, PACKAGE, bindings};
@@ -117,6 +118,13 @@ pub fn examine(bytes: &[u8], authority: &Authority) -> Result<Surface, Refusal> 
 pub fn mismatches(surface: &Surface, authority: &Authority) -> Vec<Mismatch> {
     let mut found = Vec::new();
     for (name, functions) in &surface.imports {
+        if wasi::offers(name) {
+            if authority.wasi.is_none() {
+                let grant = "wasi = \"minimal\"".to_owned();
+                found.push(Mismatch::NotGranted { interface: name.to_string(), grant });
+            }
+            continue;
+        }
         match offered(name) {
             None => found.push(Mismatch::Unknown { import: name.to_string(), hint: hint(name) }),
             Some((interface, offer)) => {
@@ -212,6 +220,9 @@ pub fn unused(surface: &Surface, authority: &Authority) -> Vec<String> {
     if !authority.events.is_empty() && !surface.exports.keys().any(|name| name.short() == "host-events") {
         lines.push("events".to_owned());
     }
+    if authority.wasi.is_some() && !surface.imports.keys().any(wasi::offers) {
+        lines.push("wasi".to_owned());
+    }
     if authority.clipboard != Clipboard::default() && !imports("clipboard") {
         lines.push("clipboard".to_owned());
     }
@@ -220,7 +231,8 @@ pub fn unused(surface: &Surface, authority: &Authority) -> Vec<String> {
 
 fn hint(name: &InterfaceName) -> String {
     if name.path.starts_with("wasi:") {
-        return "WASI is not offered; build for wasm32-unknown-unknown".to_owned();
+        return "of WASI only cli, clocks, filesystem, io, random and sockets of 0.2 can be granted"
+            .to_owned();
     }
     match contract().imports.keys().find(|ours| ours.path == name.path) {
         Some(ours) => format!("this agent has {ours}"),

@@ -14,15 +14,18 @@ mod handlers;
 mod load;
 pub mod surface;
 pub mod ticker;
+mod wasi;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Runtime;
 use wasmtime::component::{InstancePre, Linker};
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline, WasmBacktrace};
 
 use crate::config::{Limits, Plugin};
+use crate::grants;
 use crate::host::bindings::exports::bellhop::guest::lifecycle;
 use crate::host::{Host, printable};
 use cache::{Cache, Loaded};
@@ -52,6 +55,7 @@ pub struct Program {
     lifecycle: lifecycle::GuestIndices,
     handlers: Indices,
     limits: Limits,
+    clock: wasi::Clock,
 }
 
 /// What a store holds: the world outside, and the bounds.
@@ -61,6 +65,8 @@ pub struct Guest {
     limits: StoreLimits,
     budget: Budget,
     stop: Arc<AtomicBool>,
+    clock: wasi::Clock,
+    wasi: Option<Box<wasi::Wasi>>,
 }
 
 /// What is left of the current call's two clocks.
@@ -79,6 +85,7 @@ pub struct Instance {
     lifecycle: lifecycle::Guest,
     handlers: Handlers,
     limits: Limits,
+    clock: wasi::Clock,
 }
 
 /// A call that ended badly. The instance is of no further use.
@@ -133,6 +140,13 @@ impl Sandbox {
         for interface in plugin.authority.linked() {
             (interface.link)(&mut linker).map_err(anyhow::Error::from)?;
         }
+        let clock = match plugin.authority.wasi {
+            Some(grants::Wasi::Minimal) => {
+                wasi::link(&mut linker).map_err(anyhow::Error::from)?;
+                Some(wasi::clock()?)
+            }
+            None => None,
+        };
         let pre = linker.instantiate_pre(&component).map_err(anyhow::Error::from)?;
         Ok(Program {
             sandbox: self.clone(),
@@ -140,6 +154,7 @@ impl Sandbox {
             handlers: Indices::new(&pre, &surface).map_err(anyhow::Error::from)?,
             pre,
             limits: plugin.limits,
+            clock,
         })
     }
 }
@@ -163,6 +178,8 @@ impl Program {
                 .build(),
             budget: Budget::new(limits),
             stop,
+            clock: self.clock.clone(),
+            wasi: None,
         };
         let mut store = Store::new(&self.sandbox.engine, guest);
         store.limiter(|guest| &mut guest.limits);
@@ -176,6 +193,7 @@ impl Program {
         });
         store.set_epoch_deadline(1);
         let _running = self.sandbox.ticker.running();
+        let _clock = self.clock.as_deref().map(Runtime::enter);
         let made = self.pre.instantiate(&mut store).and_then(|instance| {
             let lifecycle = self.lifecycle.load(&mut store, &instance)?;
             Ok((lifecycle, self.handlers.load(&mut store, &instance)?))
@@ -187,6 +205,7 @@ impl Program {
                 lifecycle,
                 handlers,
                 limits: self.limits,
+                clock: self.clock.clone(),
             }),
             Err(error) => Err(Fault::of(error, &self.limits)),
         }
@@ -208,11 +227,18 @@ impl Instance {
         self.store.data_mut().budget = Budget::new(&self.limits);
         self.store.set_epoch_deadline(1);
         let _running = self.sandbox.ticker.running();
+        let _clock = self.clock.as_deref().map(Runtime::enter);
         call(&mut self.store).map_err(|error| Fault::of(error, &self.limits))
     }
 }
 
 impl Guest {
+    /// What it has of WASI, made when it is first used.
+    fn wasi(&mut self) -> &mut wasi::Wasi {
+        let Self { host, clock, wasi, .. } = self;
+        wasi.get_or_insert_with(|| Box::new(wasi::Wasi::new(&host.plugin, clock.clone())))
+    }
+
     /// Charges one tick, and says which clock it exceeds. Called when guest code is running as the
     /// epoch changes, so that what a host call takes counts as one tick at most.
     fn overrun(&mut self) -> Option<Overrun> {

@@ -86,6 +86,13 @@ const RULES: &[Rule] = &[
         tests_may_use: NONE,
         never: &["wasmtime", "x11rb", "zerocopy"],
     },
+    Rule {
+        package: "wasi-probe",
+        may_use: Ours::Only(&["bellhop-plugin"]),
+        only_optional: &[],
+        tests_may_use: NONE,
+        never: &["wasmtime", "x11rb", "zerocopy"],
+    },
     // The whole system under test.
     Rule {
         package: "bellhop-tests",

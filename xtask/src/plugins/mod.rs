@@ -18,8 +18,8 @@ use crate::{process, say};
 /// The SDK stands beside the plugins and is none.
 const SDK: &str = "plugins/sdk";
 
-/// This one is for tests, and stands with them.
-const PROBE: &str = "tests/probe";
+/// These are for tests, and stand with them.
+const PROBES: [&str; 2] = ["tests/probe", "tests/wasi-probe"];
 
 /// A component starts with this: the magic number of WebAssembly, and the version and layer that tell
 /// a component from a core module.
@@ -29,7 +29,7 @@ const COMPONENT: [u8; 8] = *b"\0asm\x0d\0\x01\0";
 pub fn all(workspace: &Workspace) -> Vec<&Package> {
     let is_plugin = |package: &&Package| {
         let folder = workspace.folder(package);
-        (folder.starts_with("plugins/") && folder != SDK) || folder == PROBE
+        (folder.starts_with("plugins/") && folder != SDK) || PROBES.contains(&&*folder)
     };
     workspace.packages.iter().filter(is_plugin).collect()
 }
