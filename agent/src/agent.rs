@@ -12,7 +12,7 @@ use driver_core::{Driver, requests};
 use crate::config::Config;
 use crate::dispatch::Dispatcher;
 use crate::host::World;
-use crate::plugin::{Plugin, Started, Surroundings};
+use crate::plugin::{Plugin, Started, State, Surroundings};
 use crate::sandbox::cache::Cache;
 use crate::sandbox::compile::Compiler;
 use crate::sandbox::{Sandbox, engine};
@@ -72,6 +72,12 @@ impl Agent {
     #[must_use]
     pub fn running(&self) -> (usize, usize) {
         (self.running, self.plugins.len())
+    }
+
+    /// How each plugin fares, by its name.
+    #[must_use]
+    pub fn states(&self) -> Vec<(Arc<str>, State)> {
+        self.plugins.iter().map(|plugin| (plugin.name().clone(), plugin.state())).collect()
     }
 
     /// What every plugin that runs waits for, because another agent has it for itself: while that is so,

@@ -232,6 +232,14 @@ impl Poster {
         set
     }
 
+    /// How many timers are set.
+    #[must_use]
+    pub fn timers(&self) -> usize {
+        let mut set = 0;
+        self.leave(|inbox| set = inbox.timers.len());
+        set
+    }
+
     /// Takes a timer back.
     pub fn cancel_timer(&self, timer: Token) {
         self.leave(|inbox| inbox.timers.retain(|(_, other)| *other != timer));

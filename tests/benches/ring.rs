@@ -18,6 +18,7 @@ use bellhop_agent::config::Config;
 use bellhop_agent::dispatch::Dispatcher;
 use bellhop_agent::host::{self, World};
 use bellhop_agent::mailbox::{Mailbox, News};
+use bellhop_agent::plugin::Record;
 use bellhop_agent::sandbox::cache::Cache;
 use bellhop_agent::sandbox::compile::Compiler;
 use bellhop_agent::sandbox::{Instance, Sandbox, engine};
@@ -89,7 +90,8 @@ fn instance(bench: &Bench) -> Instance {
         started: Instant::now(),
     };
     let poster = Arc::new(Mailbox::default()).begin();
-    let host = host::Host::new(name, plugin, &world, poster);
+    let record = Arc::new(Record::new(name, plugin.limits));
+    let host = host::Host::new(record, plugin, &world, poster);
     let mut instance = program.start(host, Arc::new(AtomicBool::new(false))).expect("it starts");
     instance.init(&plugin.config).expect("no fault").expect("it is content");
     instance

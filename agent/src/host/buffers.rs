@@ -57,6 +57,16 @@ impl Buffers {
         self.held.contains_key(&number)
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.held.len()
+    }
+
+    /// The bytes in all of them, and those lent.
+    pub(super) fn used(&self) -> u64 {
+        self.used
+    }
+
     /// Counts bytes that are to come.
     pub(super) fn reserve(&mut self, bytes: u64) -> Result<(), Error> {
         let used = self.used.saturating_add(bytes);

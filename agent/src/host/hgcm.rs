@@ -66,6 +66,16 @@ impl Hgcm {
         Self { driver, clients: BTreeMap::new(), calls: BTreeMap::new(), most_calls }
     }
 
+    /// How many clients there are.
+    pub(super) fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// How many calls are under way.
+    pub(super) fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
     /// The shapes of a call's parameters, or what is wrong with one. Nothing changes.
     fn shapes(parameters: &[Parameter], buffers: &Buffers) -> Result<Vec<Shape>, Error> {
         if parameters.len() > MOST_PARAMETERS {

@@ -27,6 +27,7 @@ use wasmtime::component::{HasSelf, Linker};
 use crate::dispatch::Dispatcher;
 use crate::grants::{Authority, GrantKey};
 use crate::mailbox::{Poster, Token};
+use crate::plugin::{Record, Used};
 
 pub(crate) use clipboard::{ClipboardRead, ClipboardWanted, told};
 pub(crate) use hgcm::HgcmEnd;
@@ -50,6 +51,8 @@ use bindings::bellhop::guest as wit;
 pub struct Host {
     /// The plugin's name in `agent.toml`.
     pub plugin: Arc<str>,
+    /// What is known of it outside.
+    record: Arc<Record>,
     /// What it may hear of and announce.
     pub authority: Authority,
     /// Who keeps the device told of all plugins' capabilities.
@@ -86,10 +89,11 @@ pub struct World {
 impl Host {
     /// What an incarnation of a plugin acts on.
     #[must_use]
-    pub fn new(name: Arc<str>, plugin: &crate::config::Plugin, world: &World, poster: Poster) -> Self {
+    pub fn new(record: Arc<Record>, plugin: &crate::config::Plugin, world: &World, poster: Poster) -> Self {
         let World { dispatcher, driver, desktop, started } = world.clone();
         Self {
-            plugin: name,
+            plugin: record.plugin().clone(),
+            record,
             authority: plugin.authority.clone(),
             dispatcher,
             desktop,
@@ -102,6 +106,19 @@ impl Host {
             properties: properties::Properties::default(),
             window_watch: None,
             clip: clipboard::Clip::default(),
+        }
+    }
+
+    /// What it uses of its limits.
+    #[must_use]
+    pub fn used(&self) -> Used {
+        Used {
+            buffers: self.buffers.used(),
+            handles: self.buffers.count() as u64,
+            timers: self.poster.timers() as u64,
+            hgcm_clients: self.hgcm.clients() as u64,
+            calls: self.hgcm.calls() as u64,
+            ..Used::default()
         }
     }
 
@@ -131,7 +148,13 @@ macro_rules! interface {
         Interface {
             name: stringify!($name),
             key: $key,
-            link: |linker| wit::$name::add_to_linker::<_, HasSelf<Host>>(linker, |guest| &mut guest.host),
+            link: |linker| {
+                // Each call of one of its functions begins with this.
+                wit::$name::add_to_linker::<_, HasSelf<Host>>(linker, |guest| {
+                    guest.host.record.calls_host(stringify!($name));
+                    &mut guest.host
+                })
+            },
         }
     };
 }

@@ -7,6 +7,7 @@
 //! in `handlers`.
 
 pub mod admission;
+mod bounds;
 pub mod cache;
 pub mod compile;
 pub mod engine;
@@ -20,20 +21,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use wasmtime::component::{InstancePre, Linker};
-use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline, WasmBacktrace};
+use wasmtime::{Engine, Store, UpdateDeadline, WasmBacktrace};
 
 use crate::config::{Limits, Plugin};
 use crate::host::bindings::exports::bellhop::guest::lifecycle;
 use crate::host::{Host, printable};
+use crate::plugin::{Clocks, Used};
+use bounds::Bounds;
 use cache::{Cache, Loaded};
 use handlers::{Handlers, Indices};
 use ticker::{TICK, Ticker};
 
 pub use lifecycle::Subscription;
-
-/// Core instances, memories and tables that a component may be made of. A component from a language's
-/// usual tools has a handful.
-const MOST_PARTS: usize = 64;
 
 /// So many functions of a trap's backtrace are shown.
 const MOST_FRAMES: usize = 8;
@@ -58,7 +57,7 @@ pub struct Program {
 pub struct Guest {
     /// What host functions act on.
     pub host: Host,
-    limits: StoreLimits,
+    bounds: Bounds,
     budget: Budget,
     stop: Arc<AtomicBool>,
 }
@@ -79,6 +78,7 @@ pub struct Instance {
     lifecycle: lifecycle::Guest,
     handlers: Handlers,
     limits: Limits,
+    took: Clocks,
 }
 
 /// A call that ended badly. The instance is of no further use.
@@ -151,21 +151,9 @@ impl Program {
     /// When the component's own start-up code traps or exceeds a limit.
     pub fn start(&self, host: Host, stop: Arc<AtomicBool>) -> Result<Instance, Fault> {
         let limits = &self.limits;
-        let guest = Guest {
-            host,
-            limits: StoreLimitsBuilder::new()
-                .memory_size(limits.memory.get())
-                .table_elements(limits.table_elements as usize)
-                .instances(MOST_PARTS)
-                .memories(MOST_PARTS)
-                .tables(MOST_PARTS)
-                .trap_on_grow_failure(true)
-                .build(),
-            budget: Budget::new(limits),
-            stop,
-        };
+        let guest = Guest { host, bounds: Bounds::new(limits), budget: Budget::new(limits), stop };
         let mut store = Store::new(&self.sandbox.engine, guest);
-        store.limiter(|guest| &mut guest.limits);
+        store.limiter(|guest| &mut guest.bounds);
         store.set_hostcall_fuel(limits.host_call_allocation.get());
         store.epoch_deadline_callback(|mut context| {
             let guest = context.data_mut();
@@ -187,6 +175,7 @@ impl Program {
                 lifecycle,
                 handlers,
                 limits: self.limits,
+                took: Clocks::default(),
             }),
             Err(error) => Err(Fault::of(error, &self.limits)),
         }
@@ -208,7 +197,25 @@ impl Instance {
         self.store.data_mut().budget = Budget::new(&self.limits);
         self.store.set_epoch_deadline(1);
         let _running = self.sandbox.ticker.running();
-        call(&mut self.store).map_err(|error| Fault::of(error, &self.limits))
+        let before = Instant::now();
+        let outcome = call(&mut self.store);
+        let wall = before.elapsed();
+        let ticks = u32::try_from(self.store.data().budget.ticks).unwrap_or(u32::MAX);
+        self.took = Clocks { cpu: TICK.saturating_mul(ticks), wall };
+        outcome.map_err(|error| Fault::of(error, &self.limits))
+    }
+
+    /// What the last call took.
+    #[must_use]
+    pub fn took(&self) -> Clocks {
+        self.took
+    }
+
+    /// What it uses of its limits.
+    #[must_use]
+    pub fn used(&self) -> Used {
+        let Guest { host, bounds, .. } = self.store.data();
+        Used { memory: bounds.memory as u64, table_elements: bounds.table_elements as u64, ..host.used() }
     }
 }
 

@@ -1,5 +1,7 @@
 //! One plugin's life: its thread, its incarnations, what becomes of its faults.
 
+mod state;
+
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -11,6 +13,8 @@ use crate::host::{Host, World};
 use crate::mailbox::{Mailbox, News, Stop};
 use crate::sandbox::engine::WASM_STACK;
 use crate::sandbox::{Fault, Instance, Program, Sandbox};
+
+pub use state::{Attempt, Clocks, EVENT_BITS, PastFault, Phase, Record, State, Used};
 
 /// The thread's stack: the plugin's own, and as much again for host functions and the agent.
 const STACK: usize = 2 * WASM_STACK + 512 * 1024;
@@ -35,7 +39,7 @@ pub struct Surroundings {
 
 /// A plugin that was started; its thread ends when told, or when it gives up.
 pub struct Plugin {
-    name: Arc<str>,
+    record: Arc<Record>,
     mailbox: Arc<Mailbox>,
     thread: Option<JoinHandle<()>>,
 }
@@ -62,8 +66,10 @@ impl Plugin {
         let name: Arc<str> = config.name.as_str().into();
         let mailbox = Arc::new(Mailbox::default());
         surroundings.world.dispatcher.enrol(&name, &mailbox);
+        let record = Arc::new(Record::new(name.clone(), config.limits));
         let life = Life {
             name: name.clone(),
+            record: record.clone(),
             mailbox: mailbox.clone(),
             config,
             surroundings,
@@ -73,7 +79,19 @@ impl Plugin {
             .name(thread_name(&name))
             .stack_size(STACK)
             .spawn(move || life.run(started))?;
-        Ok(Self { name, mailbox, thread: Some(thread) })
+        Ok(Self { record, mailbox, thread: Some(thread) })
+    }
+
+    /// Its name in `agent.toml`.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        self.record.plugin()
+    }
+
+    /// How it fares.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.record.state()
     }
 
     /// Tells the plugin to end; it is not waited for.
@@ -86,7 +104,7 @@ impl Plugin {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!(plugin = &*self.name, "Its thread panicked");
+            tracing::error!(plugin = &**self.name(), "Its thread panicked");
         }
     }
 }
@@ -94,6 +112,7 @@ impl Plugin {
 /// What a plugin's thread knows.
 struct Life {
     name: Arc<str>,
+    record: Arc<Record>,
     mailbox: Arc<Mailbox>,
     config: config::Plugin,
     surroundings: Surroundings,
@@ -128,6 +147,7 @@ impl Life {
             Ok(program) => program,
             Err(error) => {
                 tracing::error!(plugin, component = %self.config.component.display(), "Not admitted: {error:#}");
+                self.record.enter(Phase::Disabled, Some(format!("Not admitted: {error:#}")));
                 self.surroundings.world.dispatcher.dismiss(plugin);
                 let _ = started.send(Started::Failed);
                 return;
@@ -140,16 +160,20 @@ impl Life {
                 End::Stop => break Started::Running,
                 End::Hopeless(reason) => {
                     tracing::error!(plugin, "Given up: {reason}");
+                    self.record.enter(Phase::Disabled, Some(reason));
                     break Started::Failed;
                 }
                 End::Fault(Fault::Stopped, _) => break Started::Running,
                 End::Fault(fault, events) => {
+                    self.record.faulted(fault.to_string());
                     // It may yet come round, but nobody is to wait for that.
                     if let Some(started) = started.take() {
                         let _ = started.send(Started::Failed);
                     }
                     let Some(pause) = self.faults.record(events) else {
                         tracing::error!(plugin, %events, "Given up after {MOST_FAULTS} faults in a row; the last: {fault}");
+                        let reason = format!("{MOST_FAULTS} faults in a row; the last: {fault}");
+                        self.record.enter(Phase::Quarantined, Some(reason));
                         break Started::Failed;
                     };
                     tracing::error!(plugin, %events, "Fault: {fault}");
@@ -157,6 +181,11 @@ impl Life {
                         tracing::warn!(plugin, events = %self.faults.masked, "No longer called for events that stopped it twice");
                     }
                     tracing::info!(plugin, "Rebuilt in {pause:?}");
+                    let (faults, masked) = (self.faults.in_a_row, self.faults.masked);
+                    self.record.change(|state| {
+                        (state.faults_in_a_row, state.masked) = (faults, masked);
+                        state.phase = Phase::BackingOff { until: Instant::now() + pause };
+                    });
                     if self.mailbox.stopped_within(pause) {
                         break Started::Running;
                     }
@@ -167,6 +196,11 @@ impl Life {
             }
         };
         self.surroundings.world.dispatcher.dismiss(plugin);
+        self.record.change(|state| {
+            if !matches!(state.phase, Phase::Quarantined | Phase::Disabled) {
+                state.phase = Phase::Stopped;
+            }
+        });
         if let Some(started) = started {
             let _ = started.send(outcome);
         }
@@ -205,6 +239,10 @@ impl Life {
         let starting = |fault| End::Fault(fault, Events::empty());
         let span = tracing::debug_span!("call", plugin, export = "init", outcome = tracing::field::Empty);
         let _entered = span.enter();
+        self.record.change(|state| {
+            (state.phase, state.incarnation) = (Phase::Starting, state.incarnation + 1);
+        });
+        self.record.attempt("init", Events::empty());
         let mut instance = program.start(self.host(), self.mailbox.stop_flag()).map_err(starting)?;
         let subscription = instance.init(&self.config.config).map_err(starting)?.map_err(|reason| {
             End::Hopeless(format!("`init` returned: {}", crate::host::printable(reason)))
@@ -224,6 +262,8 @@ impl Life {
         let dispatcher = &self.surroundings.world.dispatcher;
         dispatcher.subscribe(plugin, events).map_err(|error| End::Hopeless(error.to_string()))?;
         dispatcher.announce(plugin, capabilities);
+        self.record.ended(instance.took(), instance.used());
+        self.record.change(|state| (state.phase, state.subscribed) = (Phase::Running, events));
         tracing::info!(plugin, %events, %capabilities, "Plugin runs");
         Ok(instance)
     }
@@ -237,16 +277,19 @@ impl Life {
         if let News::Events(events) = &news {
             tracing::trace!(target: "bellhop::ring", step = 5u64, plugin, %events, "Export called");
         }
-        let before = Instant::now();
+        self.record.attempt(export, if let News::Events(events) = &news { *events } else { Events::empty() });
         let answer = instance.deliver(news);
-        let took = before.elapsed();
+        let Clocks { cpu, wall: took } = instance.took();
         match &answer {
-            Ok(Ok(())) => tracing::debug!(outcome = "done", ?took, "Call ended"),
+            Ok(Ok(())) => tracing::debug!(outcome = "done", ?cpu, ?took, "Call ended"),
             Ok(Err(reason)) => {
                 let reason = crate::host::printable(reason.clone());
                 tracing::warn!(plugin, export, outcome = "error", ?took, "Handler returned: {reason}");
             }
-            Err(fault) => tracing::debug!(outcome = "fault", ?took, "Call ended: {fault}"),
+            Err(fault) => tracing::debug!(outcome = "fault", ?cpu, ?took, "Call ended: {fault}"),
+        }
+        if answer.is_ok() {
+            self.record.ended(instance.took(), instance.used());
         }
         tracing::trace!(target: "bellhop::ring", plugin, export, ?took, "Call ended");
         answer.map(drop)
@@ -263,7 +306,7 @@ impl Life {
     }
 
     fn host(&self) -> Host {
-        Host::new(self.name.clone(), &self.config, &self.surroundings.world, self.mailbox.begin())
+        Host::new(self.record.clone(), &self.config, &self.surroundings.world, self.mailbox.begin())
     }
 }
 

@@ -1,0 +1,281 @@
+//! What is known of a plugin outside its store: so that it outlives every incarnation, says what a fault
+//! happened in, and can be read by other threads at any time.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use driver_core::wire::Events;
+
+use crate::config::Limits;
+
+/// One more than the number of the last event bit.
+pub const EVENT_BITS: usize = Events::all().bits().ilog2() as usize + 1;
+
+/// A plugin as it is now.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// Whether it runs, and if not, why not.
+    pub phase: Phase,
+    /// What led to the phase, where that is a plugin that does not run.
+    pub reason: Option<String>,
+    /// Which of its instances this is, from 1; 0 before the first.
+    pub incarnation: u64,
+    /// Faults since it was started.
+    pub faults: u64,
+    /// Faults without a healthy minute between them.
+    pub faults_in_a_row: u32,
+    /// The last fault.
+    pub last_fault: Option<PastFault>,
+    /// The event bits that it subscribed to.
+    pub subscribed: Events,
+    /// Those of them that it is not called for any more, because they stopped it twice.
+    pub masked: Events,
+    /// How often each event bit was handed to it, by the bit's number.
+    pub heard: [u64; EVENT_BITS],
+    /// Calls of its exports that have ended.
+    pub calls: u64,
+    /// What its last call took.
+    pub last_call: Clocks,
+    /// The most that a call took, each clock for itself.
+    pub highest_call: Clocks,
+    /// The call that is under way.
+    pub attempt: Option<Attempt>,
+    /// What it uses, as of the end of its last call.
+    pub used: Used,
+    /// What it may use.
+    pub limits: Limits,
+}
+
+/// Whether a plugin runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It is being admitted, instantiated and initialised.
+    Starting,
+    /// It is called for news.
+    Running,
+    /// It faulted, and is rebuilt then.
+    BackingOff {
+        /// When.
+        until: Instant,
+    },
+    /// It faulted too often, and is left off until the configuration is read again.
+    Quarantined,
+    /// It cannot start, or was to be left off after a fault, and is until the configuration is read again.
+    Disabled,
+    /// It was told to stop.
+    Stopped,
+}
+
+/// A fault that has happened.
+#[derive(Debug, Clone)]
+pub struct PastFault {
+    /// When.
+    pub at: SystemTime,
+    /// What it was, with a trap's backtrace, innermost function first.
+    pub text: String,
+    /// In which incarnation.
+    pub incarnation: u64,
+    /// In which call.
+    pub attempt: Option<Attempt>,
+}
+
+/// A call of an export.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt {
+    /// The export.
+    pub export: &'static str,
+    /// The events that it is called for; none when it is not called for events.
+    pub events: Events,
+    /// The interface that it called last, or is in a call of.
+    pub host_call: Option<&'static str>,
+    /// When the call began.
+    pub since: Instant,
+}
+
+/// What a call took, by both clocks of its budget.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Clocks {
+    /// Processor time of its own code, in whole [ticks](crate::sandbox::ticker::TICK): zero for a call
+    /// that no tick found running.
+    pub cpu: Duration,
+    /// Time from its start to its end, host calls included.
+    pub wall: Duration,
+}
+
+/// What a plugin uses of its [`Limits`], which have the same names and units.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Bytes of linear memory, all of its memories together.
+    pub memory: u64,
+    /// Elements of its tables, all together.
+    pub table_elements: u64,
+    /// Bytes in its buffers.
+    pub buffers: u64,
+    /// Buffers, watches of properties and reads of the clipboard.
+    pub handles: u64,
+    /// Timers that are set.
+    pub timers: u64,
+    /// Connections to services of the host.
+    pub hgcm_clients: u64,
+    /// HGCM calls that are under way.
+    pub calls: u64,
+    /// Bytes of the parameters of those calls.
+    pub call_bytes: u64,
+    /// Requests that it made since it was started.
+    pub requests: u64,
+    /// Requests that were refused because there were too many.
+    pub requests_refused: u64,
+    /// Bytes that it logged since it was started.
+    pub log_bytes: u64,
+    /// Lines that were dropped because there were too many.
+    pub lines_dropped: u64,
+}
+
+/// Where the state of one plugin is kept.
+pub struct Record {
+    plugin: Arc<str>,
+    state: Mutex<State>,
+    /// Written at each host call, which is not to wait for whoever reads the state.
+    host_call: Mutex<Option<&'static str>>,
+}
+
+impl Record {
+    /// The record of a plugin, by its name, that is about to start.
+    #[must_use]
+    pub fn new(plugin: Arc<str>, limits: Limits) -> Self {
+        let state = State {
+            phase: Phase::Starting,
+            reason: None,
+            incarnation: 0,
+            faults: 0,
+            faults_in_a_row: 0,
+            last_fault: None,
+            subscribed: Events::empty(),
+            masked: Events::empty(),
+            heard: [0; EVENT_BITS],
+            calls: 0,
+            last_call: Clocks::default(),
+            highest_call: Clocks::default(),
+            attempt: None,
+            used: Used::default(),
+            limits,
+        };
+        Self { plugin, state: Mutex::new(state), host_call: Mutex::new(None) }
+    }
+
+    /// The plugin's name.
+    #[must_use]
+    pub fn plugin(&self) -> &Arc<str> {
+        &self.plugin
+    }
+
+    /// The state now.
+    #[must_use]
+    pub fn state(&self) -> State {
+        let mut state = self.lock().clone();
+        if let Some(attempt) = &mut state.attempt {
+            attempt.host_call = self.host_call();
+        }
+        state
+    }
+
+    /// Changes the state.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.lock());
+    }
+
+    /// Enters another phase.
+    pub(crate) fn enter(&self, phase: Phase, reason: Option<String>) {
+        self.change(|state| (state.phase, state.reason) = (phase, reason));
+    }
+
+    /// An export is about to be called.
+    pub(crate) fn attempt(&self, export: &'static str, events: Events) {
+        *self.host_call.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.change(|state| {
+            for event in events.iter() {
+                if let Some(heard) = state.heard.get_mut(event.bits().trailing_zeros() as usize) {
+                    *heard += 1;
+                }
+            }
+            state.attempt = Some(Attempt { export, events, host_call: None, since: Instant::now() });
+        });
+    }
+
+    /// A function of this interface is about to be called.
+    pub(crate) fn calls_host(&self, interface: &'static str) {
+        *self.host_call.lock().unwrap_or_else(PoisonError::into_inner) = Some(interface);
+    }
+
+    /// The call of an export has ended, and did not fault.
+    pub(crate) fn ended(&self, took: Clocks, used: Used) {
+        self.change(|state| {
+            state.attempt = None;
+            state.calls += 1;
+            state.last_call = took;
+            state.highest_call.cpu = state.highest_call.cpu.max(took.cpu);
+            state.highest_call.wall = state.highest_call.wall.max(took.wall);
+            state.used = used;
+        });
+    }
+
+    /// The attempt that is under way faulted. Says what it was.
+    pub(crate) fn faulted(&self, text: String) -> Option<Attempt> {
+        let host_call = self.host_call();
+        let mut state = self.lock();
+        let attempt = state.attempt.take().map(|attempt| Attempt { host_call, ..attempt });
+        state.faults += 1;
+        let incarnation = state.incarnation;
+        state.last_fault = Some(PastFault { at: SystemTime::now(), text, incarnation, attempt });
+        state.used = Used {
+            requests: state.used.requests,
+            requests_refused: state.used.requests_refused,
+            log_bytes: state.used.log_bytes,
+            lines_dropped: state.used.lines_dropped,
+            ..Used::default()
+        };
+        attempt
+    }
+
+    fn host_call(&self) -> Option<&'static str> {
+        *self.host_call.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_told_with_what_was_being_attempted() {
+        let record = Record::new("plugin".into(), Limits::default());
+        record.attempt("on-host-events", Events::RESTORED);
+        record.calls_host("display");
+
+        record.faulted("unreachable".to_owned());
+
+        let state = record.state();
+        let attempt = state.last_fault.and_then(|fault| fault.attempt).expect("there was one");
+        assert_eq!((attempt.export, attempt.events), ("on-host-events", Events::RESTORED));
+        assert_eq!(attempt.host_call, Some("display"));
+        assert!(state.attempt.is_none());
+    }
+
+    #[test]
+    fn each_clock_keeps_its_own_highest() {
+        let record = Record::new("plugin".into(), Limits::default());
+        let millis = Duration::from_millis;
+
+        record.ended(Clocks { cpu: millis(5), wall: millis(9) }, Used::default());
+        record.ended(Clocks { cpu: millis(10), wall: millis(2) }, Used::default());
+
+        let state = record.state();
+        assert_eq!(state.last_call, Clocks { cpu: millis(10), wall: millis(2) });
+        assert_eq!(state.highest_call, Clocks { cpu: millis(10), wall: millis(9) });
+        assert_eq!(state.calls, 2);
+    }
+}
