@@ -19,12 +19,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use wasmtime::component::{InstancePre, Linker};
+use wasmtime::component::{ComponentNamedList, InstancePre, Lift, Lower, TypedFunc};
+use serde::Serialize;
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline, WasmBacktrace};
 
 use crate::config::{Limits, Plugin};
 use crate::host::bindings::exports::bellhop::guest::lifecycle;
-use crate::host::{Host, printable};
+use crate::host::{Host, Linker, printable};
 use cache::{Cache, Loaded};
 use handlers::{Handlers, Indices};
 use ticker::{TICK, Ticker};
@@ -80,6 +81,9 @@ pub struct Instance {
     handlers: Handlers,
     limits: Limits,
 }
+
+/// A plugin's own word on a call.
+type Said<T> = Result<T, String>;
 
 /// A call that ended badly. The instance is of no further use.
 #[derive(Debug, thiserror::Error)]
@@ -200,15 +204,37 @@ impl Instance {
     /// A [`Fault`], after which the instance is of no use.
     pub fn init(&mut self, config: &str) -> Result<Result<Subscription, String>, Fault> {
         let lifecycle = self.lifecycle.clone();
-        self.call(|store| lifecycle.call_init(store, config))
+        self.call("lifecycle.init", lifecycle.func_init(), (config,))
     }
 
-    /// Makes one call within a fresh budget.
-    fn call<T>(&mut self, call: impl FnOnce(&mut Store<Guest>) -> wasmtime::Result<T>) -> Result<T, Fault> {
+    /// Makes one call within a fresh budget: the one place that every call of an export goes through.
+    fn call<P, T>(
+        &mut self,
+        export: &'static str,
+        function: TypedFunc<P, (Said<T>,)>,
+        params: P,
+    ) -> Result<Said<T>, Fault>
+    where
+        P: ComponentNamedList + Lower + Serialize,
+        T: Serialize,
+        (Said<T>,): ComponentNamedList + Lift,
+    {
+        let tap = self.store.data().host.tap.clone();
+        let calling = tap.calling(export, &params);
         self.store.data_mut().budget = Budget::new(&self.limits);
         self.store.set_epoch_deadline(1);
         let _running = self.sandbox.ticker.running();
-        call(&mut self.store).map_err(|error| Fault::of(error, &self.limits))
+        match function.call(&mut self.store, params) {
+            Ok((said,)) => {
+                calling.returned(&said);
+                Ok(said)
+            }
+            Err(error) => {
+                let fault = Fault::of(error, &self.limits);
+                calling.faulted(&fault.to_string());
+                Err(fault)
+            }
+        }
     }
 }
 
