@@ -12,6 +12,7 @@ use driver_core::{Driver, requests};
 use crate::config::Config;
 use crate::dispatch::Dispatcher;
 use crate::host::World;
+use crate::observe::{self, Board, Watched};
 use crate::plugin::{Plugin, Started, State, Surroundings};
 use crate::sandbox::cache::Cache;
 use crate::sandbox::compile::Compiler;
@@ -21,6 +22,7 @@ use crate::sandbox::{Sandbox, engine};
 pub struct Agent {
     driver: Arc<dyn Driver>,
     dispatcher: Arc<Dispatcher>,
+    board: Arc<Board>,
     waiter: JoinHandle<()>,
     plugins: Vec<Plugin>,
     running: usize,
@@ -43,8 +45,16 @@ impl Agent {
         let engine = engine::engine().map_err(anyhow::Error::from).context("Cannot start WebAssembly")?;
         let cache = Cache::new(config.cache.clone(), &engine, compiler);
         let sandbox = Sandbox::new(engine, cache).context("Cannot start the sandbox")?;
-        let dispatcher = Arc::new(Dispatcher::new(driver.clone()));
-        let world = World { dispatcher: dispatcher.clone(), driver: driver.clone(), desktop, started };
+        let board = Board::new(started);
+        let watched = Watched::new(driver.clone(), board.tap(observe::AGENT));
+        let dispatcher = Arc::new(Dispatcher::new(Arc::new(watched)));
+        let world = World {
+            dispatcher: dispatcher.clone(),
+            driver: driver.clone(),
+            desktop,
+            started,
+            board: board.clone(),
+        };
         let surroundings = Surroundings { sandbox, world };
         let waiter = std::thread::Builder::new()
             .name("waiter".into())
@@ -65,7 +75,7 @@ impl Agent {
         // Each plugin sends once and then drops its sender, as does one whose thread panics.
         let running = receiver.iter().filter(|started| *started == Started::Running).count();
         report(&*driver, FacilityStatus::ACTIVE);
-        Ok(Self { driver, dispatcher, waiter, plugins, running })
+        Ok(Self { driver, dispatcher, board, waiter, plugins, running })
     }
 
     /// How many plugins run, of how many that were to.

@@ -13,5 +13,6 @@ pub mod grants;
 pub mod host;
 pub mod logging;
 pub mod mailbox;
+pub mod observe;
 pub mod plugin;
 pub mod sandbox;

@@ -18,6 +18,7 @@ use bellhop_agent::config::Config;
 use bellhop_agent::dispatch::Dispatcher;
 use bellhop_agent::host::{self, World};
 use bellhop_agent::mailbox::{Mailbox, News};
+use bellhop_agent::observe::Board;
 use bellhop_agent::plugin::Record;
 use bellhop_agent::sandbox::cache::Cache;
 use bellhop_agent::sandbox::compile::Compiler;
@@ -88,6 +89,7 @@ fn instance(bench: &Bench) -> Instance {
         driver: bench.driver.clone(),
         desktop: Desktop { outputs: bench.desktop.clone(), ..Desktop::headless(1) },
         started: Instant::now(),
+        board: Board::new(Instant::now()),
     };
     let poster = Arc::new(Mailbox::default()).begin();
     let record = Arc::new(Record::new(name, plugin.limits));

@@ -14,6 +14,7 @@ mod log;
 mod outputs;
 mod properties;
 mod seamless;
+pub mod tapped;
 mod timers;
 mod windows;
 
@@ -22,17 +23,19 @@ use std::time::Instant;
 
 use bellhop_desktop::Desktop;
 use driver_core::Driver;
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::HasSelf;
 
 use crate::dispatch::Dispatcher;
 use crate::grants::{Authority, GrantKey};
 use crate::mailbox::{Poster, Token};
+use crate::observe::{Board, Tap, Watched};
 use crate::plugin::{Record, Used};
 
 pub(crate) use clipboard::{ClipboardRead, ClipboardWanted, told};
 pub(crate) use hgcm::HgcmEnd;
 pub(crate) use log::printable;
 pub(crate) use properties::PropertyNews;
+pub use tapped::component::Linker;
 
 /// The contract, as Rust.
 pub mod bindings {
@@ -41,6 +44,9 @@ pub mod bindings {
         path: "../wit",
         world: "plugin",
         include_component_type: true,
+        // So that a trace can show values of any type, and listen at one place.
+        additional_derives: [serde::Serialize],
+        wasmtime_crate: crate::host::tapped,
     });
 }
 
@@ -63,6 +69,8 @@ pub struct Host {
     pub desktop: Desktop,
     /// When the agent started: the zero of the plugins' monotonic clock.
     pub started: Instant,
+    /// Where its calls pass by.
+    pub tap: Arc<Tap>,
     /// Where news of what it begins is left.
     poster: Poster,
     last_token: Token,
@@ -84,13 +92,17 @@ pub struct World {
     pub desktop: Desktop,
     /// When the agent started.
     pub started: Instant,
+    /// Who listens to plugins.
+    pub board: Arc<Board>,
 }
 
 impl Host {
     /// What an incarnation of a plugin acts on.
     #[must_use]
     pub fn new(record: Arc<Record>, plugin: &crate::config::Plugin, world: &World, poster: Poster) -> Self {
-        let World { dispatcher, driver, desktop, started } = world.clone();
+        let World { dispatcher, driver, desktop, started, board } = world.clone();
+        let tap = board.tap(record.plugin());
+        let driver: Arc<dyn Driver> = Arc::new(Watched::new(driver, tap.clone()));
         Self {
             plugin: record.plugin().clone(),
             record,
@@ -98,6 +110,7 @@ impl Host {
             dispatcher,
             desktop,
             started,
+            tap,
             poster,
             last_token: 0,
             buffers: buffers::Buffers::new(plugin.limits.buffers.0),
@@ -148,13 +161,7 @@ macro_rules! interface {
         Interface {
             name: stringify!($name),
             key: $key,
-            link: |linker| {
-                // Each call of one of its functions begins with this.
-                wit::$name::add_to_linker::<_, HasSelf<Host>>(linker, |guest| {
-                    guest.host.record.calls_host(stringify!($name));
-                    &mut guest.host
-                })
-            },
+            link: |linker| wit::$name::add_to_linker::<_, HasSelf<Host>>(linker, |guest| &mut guest.host),
         }
     };
 }

@@ -14,7 +14,7 @@ use crate::mailbox::{Mailbox, News, Stop};
 use crate::sandbox::engine::WASM_STACK;
 use crate::sandbox::{Fault, Instance, Program, Sandbox};
 
-pub use state::{Attempt, Clocks, EVENT_BITS, PastFault, Phase, Record, State, Used};
+pub use state::{Attempt, Clocks, PastFault, Phase, Record, State, Used};
 
 /// The thread's stack: the plugin's own, and as much again for host functions and the agent.
 const STACK: usize = 2 * WASM_STACK + 512 * 1024;

@@ -8,9 +8,6 @@ use driver_core::wire::Events;
 
 use crate::config::Limits;
 
-/// One more than the number of the last event bit.
-pub const EVENT_BITS: usize = Events::all().bits().ilog2() as usize + 1;
-
 /// A plugin as it is now.
 #[derive(Debug, Clone)]
 pub struct State {
@@ -30,10 +27,6 @@ pub struct State {
     pub subscribed: Events,
     /// Those of them that it is not called for any more, because they stopped it twice.
     pub masked: Events,
-    /// How often each event bit was handed to it, by the bit's number.
-    pub heard: [u64; EVENT_BITS],
-    /// Calls of its exports that have ended.
-    pub calls: u64,
     /// What its last call took.
     pub last_call: Clocks,
     /// The most that a call took, each clock for itself.
@@ -80,14 +73,14 @@ pub struct PastFault {
 }
 
 /// A call of an export.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Attempt {
     /// The export.
     pub export: &'static str,
     /// The events that it is called for; none when it is not called for events.
     pub events: Events,
-    /// The interface that it called last, or is in a call of.
-    pub host_call: Option<&'static str>,
+    /// The host function that it called last, or is in, by interface and name.
+    pub host_call: Option<Arc<str>>,
     /// When the call began.
     pub since: Instant,
 }
@@ -121,14 +114,6 @@ pub struct Used {
     pub calls: u64,
     /// Bytes of the parameters of those calls.
     pub call_bytes: u64,
-    /// Requests that it made since it was started.
-    pub requests: u64,
-    /// Requests that were refused because there were too many.
-    pub requests_refused: u64,
-    /// Bytes that it logged since it was started.
-    pub log_bytes: u64,
-    /// Lines that were dropped because there were too many.
-    pub lines_dropped: u64,
 }
 
 /// Where the state of one plugin is kept.
@@ -136,7 +121,7 @@ pub struct Record {
     plugin: Arc<str>,
     state: Mutex<State>,
     /// Written at each host call, which is not to wait for whoever reads the state.
-    host_call: Mutex<Option<&'static str>>,
+    host_call: Mutex<Option<Arc<str>>>,
 }
 
 impl Record {
@@ -152,8 +137,6 @@ impl Record {
             last_fault: None,
             subscribed: Events::empty(),
             masked: Events::empty(),
-            heard: [0; EVENT_BITS],
-            calls: 0,
             last_call: Clocks::default(),
             highest_call: Clocks::default(),
             attempt: None,
@@ -191,27 +174,21 @@ impl Record {
 
     /// An export is about to be called.
     pub(crate) fn attempt(&self, export: &'static str, events: Events) {
-        *self.host_call.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.lock_host_call() = None;
         self.change(|state| {
-            for event in events.iter() {
-                if let Some(heard) = state.heard.get_mut(event.bits().trailing_zeros() as usize) {
-                    *heard += 1;
-                }
-            }
             state.attempt = Some(Attempt { export, events, host_call: None, since: Instant::now() });
         });
     }
 
-    /// A function of this interface is about to be called.
-    pub(crate) fn calls_host(&self, interface: &'static str) {
-        *self.host_call.lock().unwrap_or_else(PoisonError::into_inner) = Some(interface);
+    /// A host function is about to be called.
+    pub(crate) fn calls_host(&self, function: &Arc<str>) {
+        *self.lock_host_call() = Some(function.clone());
     }
 
     /// The call of an export has ended, and did not fault.
     pub(crate) fn ended(&self, took: Clocks, used: Used) {
         self.change(|state| {
             state.attempt = None;
-            state.calls += 1;
             state.last_call = took;
             state.highest_call.cpu = state.highest_call.cpu.max(took.cpu);
             state.highest_call.wall = state.highest_call.wall.max(took.wall);
@@ -226,19 +203,18 @@ impl Record {
         let attempt = state.attempt.take().map(|attempt| Attempt { host_call, ..attempt });
         state.faults += 1;
         let incarnation = state.incarnation;
-        state.last_fault = Some(PastFault { at: SystemTime::now(), text, incarnation, attempt });
-        state.used = Used {
-            requests: state.used.requests,
-            requests_refused: state.used.requests_refused,
-            log_bytes: state.used.log_bytes,
-            lines_dropped: state.used.lines_dropped,
-            ..Used::default()
-        };
+        state.last_fault =
+            Some(PastFault { at: SystemTime::now(), text, incarnation, attempt: attempt.clone() });
+        state.used = Used::default();
         attempt
     }
 
-    fn host_call(&self) -> Option<&'static str> {
-        *self.host_call.lock().unwrap_or_else(PoisonError::into_inner)
+    fn host_call(&self) -> Option<Arc<str>> {
+        self.lock_host_call().clone()
+    }
+
+    fn lock_host_call(&self) -> MutexGuard<'_, Option<Arc<str>>> {
+        self.host_call.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -254,14 +230,14 @@ mod tests {
     fn a_fault_is_told_with_what_was_being_attempted() {
         let record = Record::new("plugin".into(), Limits::default());
         record.attempt("on-host-events", Events::RESTORED);
-        record.calls_host("display");
+        record.calls_host(&"display.fetch".into());
 
         record.faulted("unreachable".to_owned());
 
         let state = record.state();
         let attempt = state.last_fault.and_then(|fault| fault.attempt).expect("there was one");
         assert_eq!((attempt.export, attempt.events), ("on-host-events", Events::RESTORED));
-        assert_eq!(attempt.host_call, Some("display"));
+        assert_eq!(attempt.host_call.as_deref(), Some("display.fetch"));
         assert!(state.attempt.is_none());
     }
 
@@ -276,6 +252,5 @@ mod tests {
         let state = record.state();
         assert_eq!(state.last_call, Clocks { cpu: millis(10), wall: millis(2) });
         assert_eq!(state.highest_call, Clocks { cpu: millis(10), wall: millis(9) });
-        assert_eq!(state.calls, 2);
     }
 }

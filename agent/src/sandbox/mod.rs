@@ -20,12 +20,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use wasmtime::component::{InstancePre, Linker};
+use serde::Serialize;
+use wasmtime::component::{ComponentNamedList, InstancePre, Lift, Lower, TypedFunc};
 use wasmtime::{Engine, Store, UpdateDeadline, WasmBacktrace};
 
 use crate::config::{Limits, Plugin};
 use crate::host::bindings::exports::bellhop::guest::lifecycle;
-use crate::host::{Host, printable};
+use crate::host::{Host, Linker, printable};
 use crate::plugin::{Clocks, Used};
 use bounds::Bounds;
 use cache::{Cache, Loaded};
@@ -80,6 +81,9 @@ pub struct Instance {
     limits: Limits,
     took: Clocks,
 }
+
+/// A plugin's own word on a call.
+type Said<T> = Result<T, String>;
 
 /// A call that ended badly. The instance is of no further use.
 #[derive(Debug, thiserror::Error)]
@@ -189,20 +193,42 @@ impl Instance {
     /// A [`Fault`], after which the instance is of no use.
     pub fn init(&mut self, config: &str) -> Result<Result<Subscription, String>, Fault> {
         let lifecycle = self.lifecycle.clone();
-        self.call(|store| lifecycle.call_init(store, config))
+        self.call("lifecycle.init", lifecycle.func_init(), (config,))
     }
 
-    /// Makes one call within a fresh budget.
-    fn call<T>(&mut self, call: impl FnOnce(&mut Store<Guest>) -> wasmtime::Result<T>) -> Result<T, Fault> {
+    /// Makes one call within a fresh budget: the one place that every call of an export goes through.
+    fn call<P, T>(
+        &mut self,
+        export: &'static str,
+        function: TypedFunc<P, (Said<T>,)>,
+        params: P,
+    ) -> Result<Said<T>, Fault>
+    where
+        P: ComponentNamedList + Lower + Serialize,
+        T: Serialize,
+        (Said<T>,): ComponentNamedList + Lift,
+    {
+        let tap = self.store.data().host.tap.clone();
+        let calling = tap.calling(export, &params);
         self.store.data_mut().budget = Budget::new(&self.limits);
         self.store.set_epoch_deadline(1);
         let _running = self.sandbox.ticker.running();
         let before = Instant::now();
-        let outcome = call(&mut self.store);
+        let outcome = function.call(&mut self.store, params);
         let wall = before.elapsed();
         let ticks = u32::try_from(self.store.data().budget.ticks).unwrap_or(u32::MAX);
         self.took = Clocks { cpu: TICK.saturating_mul(ticks), wall };
-        outcome.map_err(|error| Fault::of(error, &self.limits))
+        match outcome {
+            Ok((said,)) => {
+                calling.returned(&said);
+                Ok(said)
+            }
+            Err(error) => {
+                let fault = Fault::of(error, &self.limits);
+                calling.faulted(&fault.to_string());
+                Err(fault)
+            }
+        }
     }
 
     /// What the last call took.
