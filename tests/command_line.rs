@@ -194,7 +194,10 @@ fn all_that_a_plugin_may_do_is_explained() {
         assert!(explained.contains(&format!("\nMay {verb:<9} {what}\n")), "{verb}: {explained}");
         assert!(checked.contains(&format!("; may {verb} {what}")), "{verb}: {checked}");
     }
-    assert!(explained.contains("512 MiB of buffers") && explained.contains("10s of processor time"), "{explained}");
+    assert!(
+        explained.contains("512 MiB of buffers") && explained.contains("10s of processor time"),
+        "{explained}"
+    );
     assert!(!explained.contains("May write") && !explained.contains("not used"), "{explained}");
 }
 

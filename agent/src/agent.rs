@@ -11,6 +11,7 @@ use driver_core::{Driver, requests};
 
 use crate::config::Config;
 use crate::dispatch::Dispatcher;
+use crate::ending::Ending;
 use crate::host::World;
 use crate::observe::{self, Board, Watched};
 use crate::plugin::{Plugin, Started, State, Surroundings};
@@ -25,6 +26,7 @@ pub struct Agent {
     board: Arc<Board>,
     waiter: JoinHandle<()>,
     plugins: Vec<Plugin>,
+    ending: Arc<Ending>,
     running: usize,
 }
 
@@ -55,7 +57,8 @@ impl Agent {
             started,
             board: board.clone(),
         };
-        let surroundings = Surroundings { sandbox, world };
+        let ending = Arc::new(Ending::default());
+        let surroundings = Surroundings { sandbox, world, ending: ending.clone() };
         let waiter = std::thread::Builder::new()
             .name("waiter".into())
             .stack_size(256 * 1024)
@@ -75,7 +78,7 @@ impl Agent {
         // Each plugin sends once and then drops its sender, as does one whose thread panics.
         let running = receiver.iter().filter(|started| *started == Started::Running).count();
         report(&*driver, FacilityStatus::ACTIVE);
-        Ok(Self { driver, dispatcher, board, waiter, plugins, running })
+        Ok(Self { driver, dispatcher, board, waiter, plugins, ending, running })
     }
 
     /// How many plugins run, of how many that were to.
@@ -88,6 +91,12 @@ impl Agent {
     #[must_use]
     pub fn states(&self) -> Vec<(Arc<str>, State)> {
         self.plugins.iter().map(|plugin| (plugin.name().clone(), plugin.state())).collect()
+    }
+
+    /// The end that a plugin's failure may demand.
+    #[must_use]
+    pub fn ending(&self) -> &Ending {
+        &self.ending
     }
 
     /// What every plugin that runs waits for, because another agent has it for itself: while that is so,

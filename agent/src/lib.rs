@@ -10,6 +10,7 @@ pub mod agent;
 pub mod bucket;
 pub mod config;
 pub mod dispatch;
+pub mod ending;
 pub mod grants;
 pub mod host;
 pub mod logging;

@@ -167,6 +167,12 @@ impl Rig {
         self.agent.as_ref().map_or((0, 0), Agent::running)
     }
 
+    /// The agent, until it is stopped.
+    #[must_use]
+    pub fn agent(&self) -> Option<&Agent> {
+        self.agent.as_ref()
+    }
+
     /// How a plugin fares.
     ///
     /// # Panics

@@ -121,11 +121,26 @@ struct PluginTable {
     #[serde(default = "yes")]
     enabled: bool,
     #[serde(default)]
+    on_failure: OnFailure,
+    #[serde(default)]
     grants: GrantsTable,
     #[serde(default)]
     limits: LimitsTable,
     #[serde(default)]
     config: toml::Table,
+}
+
+/// What is done about a plugin that faults.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// Another instance is made, after a pause; one that keeps faulting is left off.
+    #[default]
+    Restart,
+    /// It is left off.
+    Disable,
+    /// The agent ends, as it does when the plugin cannot start at all.
+    Exit,
 }
 
 fn yes() -> bool {
@@ -150,7 +165,7 @@ pub struct Config {
 }
 
 /// One plugin of an [`Config`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plugin {
     /// Its name in the file.
     pub name: String,
@@ -160,6 +175,8 @@ pub struct Plugin {
     pub sha256: Option<String>,
     /// Whether it is to be run.
     pub enabled: bool,
+    /// What is to be done when it fails.
+    pub on_failure: OnFailure,
     /// What it may do.
     pub authority: Authority,
     /// What it may use.
@@ -255,6 +272,7 @@ fn plugin(
         component,
         sha256,
         enabled: table.enabled,
+        on_failure: table.on_failure,
         authority,
         limits,
         config,

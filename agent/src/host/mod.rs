@@ -78,6 +78,7 @@ pub struct Host {
     buffers: buffers::Buffers,
     hgcm: hgcm::Hgcm,
     properties: properties::Properties,
+    region: seamless::Region,
     window_watch: Option<Box<dyn Send>>,
     clip: clipboard::Clip,
 }
@@ -119,6 +120,7 @@ impl Host {
             limits,
             record,
             properties: properties::Properties::default(),
+            region: seamless::Region::default(),
             window_watch: None,
             clip: clipboard::Clip::default(),
         }

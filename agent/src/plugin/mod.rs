@@ -1,32 +1,27 @@
 //! One plugin's life: its thread, its incarnations, what becomes of its faults.
 
+mod faults;
 mod state;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use driver_core::wire::{Capabilities, Events};
 
-use crate::config;
+use crate::config::{self, OnFailure};
+use crate::ending::Ending;
 use crate::host::{Host, World};
 use crate::mailbox::{Mailbox, News, Stop};
 use crate::sandbox::engine::WASM_STACK;
 use crate::sandbox::{Fault, Instance, Program, Sandbox};
+use faults::{Faults, Sequel};
 
 pub use state::{Attempt, Clocks, PastFault, Phase, Record, State, Used};
 
 /// The thread's stack: the plugin's own, and as much again for host functions and the agent.
 const STACK: usize = 2 * WASM_STACK + 512 * 1024;
-
-/// The pause before an instance is rebuilt, doubled with each fault in a row.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-
-/// So many faults in a row, and a plugin is given up.
-const MOST_FAULTS: u32 = 5;
-
-/// This long without a fault, and earlier ones are forgotten.
-const HEALTHY: Duration = Duration::from_secs(60);
 
 /// What all plugins share.
 #[derive(Clone)]
@@ -35,6 +30,8 @@ pub struct Surroundings {
     pub sandbox: Arc<Sandbox>,
     /// What they act on.
     pub world: World,
+    /// Where a plugin whose failure is to end the agent says so.
+    pub ending: Arc<Ending>,
 }
 
 /// A plugin that was started; its thread ends when told, or when it gives up.
@@ -119,140 +116,174 @@ struct Life {
     faults: Faults,
 }
 
-/// The faults of a plugin, and what they led to.
-#[derive(Default)]
-struct Faults {
-    in_a_row: u32,
-    last: Option<Instant>,
-    /// The events that the last fault happened on.
-    suspect: Events,
-    /// Events that killed it twice: it is no longer called for them.
-    masked: Events,
-}
-
 /// Why an incarnation ended.
 enum End {
     /// It was told to stop.
     Stop,
-    /// It faulted while it was given these events; none when it was starting.
-    Fault(Fault, Events),
+    /// It faulted in what its record says was attempted.
+    Fault(Fault),
     /// It cannot start, and will not on another try either.
     Hopeless(String),
 }
 
+/// A plugin that is left off: in which phase, and why.
+struct GivenUp(Phase, String);
+
 impl Life {
     fn run(mut self, started: mpsc::Sender<Started>) {
         let plugin = &*self.name.clone();
-        let program = match self.surroundings.sandbox.link(&self.config) {
-            Ok(program) => program,
-            Err(error) => {
-                tracing::error!(plugin, component = %self.config.component.display(), "Not admitted: {error:#}");
-                self.record.enter(Phase::Disabled, Some(format!("Not admitted: {error:#}")));
-                self.surroundings.world.dispatcher.dismiss(plugin);
-                let _ = started.send(Started::Failed);
-                return;
-            }
-        };
         // Taken, and so dropped, by the first to send: the agent waits until all senders are gone.
         let mut started = Some(started);
-        let outcome = loop {
-            match self.incarnation(&program, &mut started) {
-                End::Stop => break Started::Running,
-                End::Hopeless(reason) => {
-                    tracing::error!(plugin, "Given up: {reason}");
-                    self.record.enter(Phase::Disabled, Some(reason));
-                    break Started::Failed;
+        let outcome = self.live(&mut started);
+        self.surroundings.world.dispatcher.dismiss(plugin);
+        self.record.settle_now();
+        let outcome = match outcome {
+            Ok(Stop) => {
+                self.record.enter(Phase::Stopped, None);
+                Started::Running
+            }
+            Err(GivenUp(phase, reason)) => {
+                tracing::error!(plugin, "{reason}");
+                self.record.enter(phase, Some(reason.clone()));
+                if self.config.on_failure == OnFailure::Exit {
+                    self.surroundings.ending.demand(format!("Plugin {plugin} failed: {reason}"));
                 }
-                End::Fault(Fault::Stopped, _) => break Started::Running,
-                End::Fault(fault, events) => {
-                    self.record.faulted(fault.to_string());
-                    // It may yet come round, but nobody is to wait for that.
-                    if let Some(started) = started.take() {
-                        let _ = started.send(Started::Failed);
-                    }
-                    let Some(pause) = self.faults.record(events) else {
-                        tracing::error!(plugin, %events, "Given up after {MOST_FAULTS} faults in a row; the last: {fault}");
-                        let reason = format!("{MOST_FAULTS} faults in a row; the last: {fault}");
-                        self.record.enter(Phase::Quarantined, Some(reason));
-                        break Started::Failed;
-                    };
-                    tracing::error!(plugin, %events, "Fault: {fault}");
-                    if self.faults.masked.intersects(events) {
-                        tracing::warn!(plugin, events = %self.faults.masked, "No longer called for events that stopped it twice");
-                    }
-                    tracing::info!(plugin, "Rebuilt in {pause:?}");
-                    let (faults, masked) = (self.faults.in_a_row, self.faults.masked);
-                    self.record.change(|state| {
-                        (state.faults_in_a_row, state.masked) = (faults, masked);
-                        state.phase = Phase::BackingOff { until: Instant::now() + pause };
-                    });
-                    if self.mailbox.stopped_within(pause) {
-                        break Started::Running;
-                    }
-                    self.withdraw_capabilities();
-                    // What it was given is not lost with the instance.
-                    self.mailbox.post(events - self.faults.masked);
-                }
+                Started::Failed
             }
         };
-        self.surroundings.world.dispatcher.dismiss(plugin);
-        self.record.change(|state| {
-            if !matches!(state.phase, Phase::Quarantined | Phase::Disabled) {
-                state.phase = Phase::Stopped;
-            }
-        });
         if let Some(started) = started {
             let _ = started.send(outcome);
         }
     }
 
+    /// Admits the component, and has one instance after the other until it is told to stop or is given up.
+    fn live(&mut self, started: &mut Option<mpsc::Sender<Started>>) -> Result<Stop, GivenUp> {
+        let program = self.surroundings.sandbox.link(&self.config).map_err(|error| {
+            let component = self.config.component.display();
+            GivenUp(Phase::Disabled, format!("Not admitted: {component}: {error:#}"))
+        })?;
+        loop {
+            // A panic is the agent's own fault, and no reason for the other plugins to end with it.
+            let end = catch_unwind(AssertUnwindSafe(|| self.incarnation(&program, started)));
+            let fault = match end.unwrap_or_else(|panic| End::Fault(Fault::of_panic(&*panic))) {
+                End::Stop | End::Fault(Fault::Stopped) => return Ok(Stop),
+                End::Hopeless(reason) => {
+                    return Err(GivenUp(Phase::Disabled, format!("Given up: {reason}")));
+                }
+                End::Fault(fault) => fault,
+            };
+            // It may yet come round, but nobody is to wait for that.
+            if let Some(started) = started.take() {
+                let _ = started.send(Started::Failed);
+            }
+            let resumes = self.faulted(&fault)?;
+            if self.mailbox.pause(resumes).is_err() {
+                return Ok(Stop);
+            }
+        }
+    }
+
+    /// Deals with a fault: takes back what the instance left behind, says what happened in what, and when
+    /// there is to be another instance.
+    fn faulted(&mut self, fault: &Fault) -> Result<Instant, GivenUp> {
+        let plugin = &*self.name;
+        self.mailbox.abandon();
+        self.withdraw_capabilities();
+        let attempt = self.record.faulted(fault.to_string());
+        let events = attempt.as_ref().map_or(Events::empty(), |attempt| attempt.events);
+        tracing::error!(
+            plugin,
+            export = attempt.as_ref().map(|attempt| attempt.export),
+            %events,
+            host_call = attempt.as_ref().and_then(|attempt| attempt.host_call.as_deref()),
+            "Fault: {fault}"
+        );
+        const AGAIN: &str = "mend or replace it, and reload the configuration to try it again";
+        if self.config.on_failure != OnFailure::Restart {
+            let reason = format!("Given up after a fault, as `on-failure` says: {fault}; {AGAIN}");
+            return Err(GivenUp(Phase::Disabled, reason));
+        }
+        let now = Instant::now();
+        let sequel = self.faults.record(events, now);
+        self.record.change(|state| {
+            (state.faults_in_a_row, state.masked) = (self.faults.in_a_row, self.faults.masked);
+        });
+        let Sequel::Rebuild { pause, masked } = sequel else {
+            let most = faults::MOST;
+            let reason = format!("Given up after {most} faults in a row, and quarantined: {fault}; {AGAIN}");
+            return Err(GivenUp(Phase::Quarantined, reason));
+        };
+        if !masked.is_empty() {
+            tracing::warn!(plugin, events = %masked, "No longer called for events that stopped it twice");
+        }
+        // What it was given is not lost with the instance.
+        self.mailbox.post(events);
+        tracing::info!(plugin, "Rebuilt in {pause:?}");
+        self.record.enter(Phase::BackingOff { until: now + pause }, None);
+        Ok(now + pause)
+    }
+
     /// Builds an instance and serves it until it ends, one way or another.
-    fn incarnation(&self, program: &Program, started: &mut Option<mpsc::Sender<Started>>) -> End {
+    fn incarnation(&mut self, program: &Program, started: &mut Option<mpsc::Sender<Started>>) -> End {
+        let before = Instant::now();
         let mut instance = match self.begin(program) {
             Ok(instance) => instance,
             Err(end) => return end,
         };
+        self.record.change(|state| state.built_in = before.elapsed());
         if let Some(started) = started.take() {
             let _ = started.send(Started::Running);
         }
         loop {
-            let rest = self.record.rested_at().saturating_duration_since(Instant::now());
-            if !rest.is_zero() && self.mailbox.stopped_within(rest) {
-                return End::Stop;
-            }
-            let (news, events) = match self.mailbox.take(self.record.settles_at()) {
+            self.forget_faults();
+            let until = self.record.settles_at().into_iter().chain(self.faults.healthy_at()).min();
+            let news = match self.mailbox.take(self.record.rested_at(), until) {
                 Err(Stop) => return End::Stop,
                 Ok(None) => {
                     self.record.settle();
                     continue;
                 }
                 Ok(Some(News::Events(events))) => {
-                    let events = events - self.faults.masked;
-                    if events.is_empty() {
+                    let (now, next) = self.faults.divide(events);
+                    self.mailbox.post(next);
+                    if now.is_empty() {
                         continue;
                     }
-                    (News::Events(events), events)
+                    News::Events(now)
                 }
-                Ok(Some(news)) => (news, Events::empty()),
+                Ok(Some(news)) => news,
             };
             if let Err(fault) = self.deliver(&mut instance, news) {
-                return End::Fault(fault, events);
+                return End::Fault(fault);
             }
         }
+    }
+
+    /// After a healthy minute nothing is left of earlier faults.
+    fn forget_faults(&mut self) {
+        if self.faults.healthy_at().is_none_or(|at| at > Instant::now()) {
+            return;
+        }
+        let (back, missed) = self.faults.forget();
+        let masked = self.faults.masked;
+        self.record.change(|state| (state.faults_in_a_row, state.masked) = (0, masked));
+        if !back.is_empty() {
+            tracing::info!(plugin = &*self.name, events = %back, "Healthy again: called for masked events once more");
+        }
+        self.mailbox.post(missed);
     }
 
     /// Makes an instance, calls its `init`, and subscribes it.
     fn begin(&self, program: &Program) -> Result<Instance, End> {
         let plugin = &*self.name;
-        let starting = |fault| End::Fault(fault, Events::empty());
         let span = tracing::debug_span!("call", plugin, export = "init", outcome = tracing::field::Empty);
         let _entered = span.enter();
         self.record.change(|state| {
             (state.phase, state.incarnation) = (Phase::Starting, state.incarnation + 1);
         });
         self.record.attempt("init", Events::empty());
-        let mut instance = program.start(self.host(), self.mailbox.stop_flag()).map_err(starting)?;
-        let subscription = instance.init(&self.config.config).map_err(starting)?.map_err(|reason| {
+        let mut instance = program.start(self.host(), self.mailbox.stop_flag()).map_err(End::Fault)?;
+        let subscription = instance.init(&self.config.config).map_err(End::Fault)?.map_err(|reason| {
             End::Hopeless(format!("`init` returned: {}", crate::host::printable(reason)))
         })?;
 
@@ -318,48 +349,7 @@ impl Life {
     }
 }
 
-impl Faults {
-    /// Records a fault on `events`; the pause before the next try, or `None` when there is none.
-    fn record(&mut self, events: Events) -> Option<Duration> {
-        if self.last.is_some_and(|last| last.elapsed() > HEALTHY) {
-            self.in_a_row = 0;
-            self.suspect = Events::empty();
-        }
-        self.last = Some(Instant::now());
-        self.in_a_row += 1;
-        self.masked |= self.suspect & events;
-        self.suspect = events;
-        (self.in_a_row < MOST_FAULTS).then(|| FIRST_PAUSE * 2_u32.pow(self.in_a_row - 1))
-    }
-}
-
 /// Linux keeps fifteen bytes of a thread's name.
 fn thread_name(plugin: &str) -> String {
     plugin.chars().take(15).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_event_that_stops_a_plugin_twice_is_masked() {
-        let mut faults = Faults::default();
-
-        faults.record(Events::DISPLAY_CHANGE);
-        assert_eq!(faults.masked, Events::empty());
-        faults.record(Events::DISPLAY_CHANGE | Events::RESTORED);
-
-        assert_eq!(faults.masked, Events::DISPLAY_CHANGE);
-    }
-
-    #[test]
-    fn the_pause_doubles_until_the_plugin_is_given_up() {
-        let mut faults = Faults::default();
-
-        let pauses: Vec<_> = (0..MOST_FAULTS).map(|_| faults.record(Events::empty())).collect();
-
-        let millis = |n| Some(Duration::from_millis(n));
-        assert_eq!(pauses, [millis(100), millis(200), millis(400), millis(800), None]);
-    }
 }

@@ -18,6 +18,8 @@ pub struct State {
     pub reason: Option<String>,
     /// Which of its instances this is, from 1; 0 before the first.
     pub incarnation: u64,
+    /// How long that instance took to be made and initialised.
+    pub built_in: Duration,
     /// Faults since it was started.
     pub faults: u64,
     /// Faults without a healthy minute between them.
@@ -154,6 +156,7 @@ impl Record {
             phase: Phase::Starting,
             reason: None,
             incarnation: 0,
+            built_in: Duration::ZERO,
             faults: 0,
             faults_in_a_row: 0,
             last_fault: None,
@@ -258,7 +261,15 @@ impl Record {
 
     /// Says once what was refused, as soon as there is enough again.
     pub(crate) fn settle(&self) {
-        let now = Instant::now();
+        self.settle_at(Instant::now());
+    }
+
+    /// Says what was refused now, because nobody will be there to say it later.
+    pub(crate) fn settle_now(&self) {
+        self.settle_at(self.settles_at().unwrap_or_else(Instant::now) + Duration::from_secs(2));
+    }
+
+    fn settle_at(&self, now: Instant) {
         let (requests, lines) = {
             let mut buckets = self.lock_buckets();
             (buckets.requests.settle(now), buckets.log.settle(now))

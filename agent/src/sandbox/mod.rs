@@ -100,6 +100,9 @@ pub enum Fault {
     /// It trapped, or exceeded its memory.
     #[error("{0}")]
     Trap(String),
+    /// A host function panicked.
+    #[error("The agent's own code panicked: {0}")]
+    Panic(String),
 }
 
 /// Carried through a trap by the epoch callback, to tell why.
@@ -276,6 +279,12 @@ impl Budget {
 }
 
 impl Fault {
+    /// The fault that a panic of the agent's is.
+    pub(crate) fn of_panic(panic: &(dyn std::any::Any + Send)) -> Self {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        Self::Panic(text.or_else(|| panic.downcast_ref().copied()).unwrap_or("no reason given").to_owned())
+    }
+
     fn of(error: wasmtime::Error, limits: &Limits) -> Self {
         match error.downcast_ref::<Overrun>() {
             Some(Overrun::Cpu) => Self::Cpu(limits.cpu_per_event.0),
