@@ -1,6 +1,7 @@
 //! `bellhop run`: the daemon.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use bellhop_agent::agent::Agent;
@@ -37,7 +38,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     if config.driver != DriverChoice::Simulated {
         competitors::warn();
     }
-    let agent = Agent::start(&config, driver, desktop.desktop, compiler()?)?;
+    let agent = Arc::new(Agent::start(&config, driver, desktop.desktop, compiler()?)?);
     let taken = agent.awaited_by_all();
     if !taken.is_empty() {
         agent.stop();
@@ -51,7 +52,13 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     });
     ready(&agent, path);
 
-    let signal = signals.wait().context("Cannot wait for signals")?;
+    let signal = loop {
+        match signals.wait().context("Cannot wait for signals")? {
+            // It may take a while, in which the end can be ordered.
+            Signal::SIGHUP => reload(&agent),
+            signal => break signal,
+        }
+    };
     // From here on a second signal ends the process at once.
     signals.thread_unblock().context("Cannot unblock signals")?;
     tracing::info!(%signal, "Stopping");
@@ -64,10 +71,19 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     }
 }
 
-/// Holds back the signals that end the agent, in this thread and those it starts, so that they can be
+/// Has the configuration read again, and what came of it logged.
+fn reload(agent: &Arc<Agent>) {
+    let agent = agent.clone();
+    let reloading = std::thread::Builder::new().name("reload".into()).spawn(move || drop(agent.reload()));
+    if let Err(error) = reloading {
+        tracing::error!(%error, "Not reloaded: there is no thread for it");
+    }
+}
+
+/// Holds back the signals that end the agent or have it read its configuration, in this thread and those it starts, so that they can be
 /// waited for.
 fn block_signals() -> Result<SigSet> {
-    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
+    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
     signals.thread_block().context("Cannot block signals")?;
     Ok(signals)
 }

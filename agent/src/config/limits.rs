@@ -74,6 +74,8 @@ limits! {
     requests_per_second: u32 = 1000, at most 1_000_000;
     /// What it may log.
     log_per_second: Bytes = Bytes(64 << 10), at most Bytes(64 << 20);
+    /// What it may hand over to the one that takes its place.
+    hand_over: Bytes = Bytes(1 << 20), at most Bytes(16 << 20);
     /// Processor time of its own code for one event, host calls not counted.
     cpu_per_event: Span = Span(Duration::from_millis(200)), at most Span(Duration::from_secs(3600));
     /// Time from the start of an event to its end, host calls included.

@@ -55,7 +55,7 @@ pub enum DriverChoice {
 }
 
 /// How the log is written.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct LogTable {
     /// The least important lines that are written.
@@ -93,7 +93,7 @@ pub enum LogFormat {
 }
 
 /// Which desktop the `outputs` interface reaches.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct OutputsTable {
     /// The kind of desktop.
@@ -148,8 +148,10 @@ fn yes() -> bool {
 }
 
 /// An `agent.toml` that makes sense.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Config {
+    /// The file itself.
+    pub path: PathBuf,
     /// Which driver services the device.
     pub driver: DriverChoice,
     /// The device node of the kernel's driver; `None` for those that it usually has.
@@ -219,6 +221,7 @@ impl Config {
             return Err(ConfigError::wrong(path, problems));
         }
         Ok(Self {
+            path: path.to_owned(),
             driver: file.driver,
             device: file.device.map(|device| folder.join(device)),
             cache: file.cache.map_or_else(default_cache, |cache| folder.join(cache)),
@@ -226,6 +229,21 @@ impl Config {
             outputs: file.outputs,
             plugins,
         })
+    }
+}
+
+impl Config {
+    /// The keys in which another file differs, those of the plugins apart.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let keys = [
+            ("driver", self.driver != other.driver),
+            ("device", self.device != other.device),
+            ("cache", self.cache != other.cache),
+            ("log", self.log != other.log),
+            ("outputs", self.outputs != other.outputs),
+        ];
+        keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
     }
 }
 

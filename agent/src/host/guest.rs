@@ -26,7 +26,9 @@ impl guest::Host for Host {
         let (add, remove) = (Capabilities::from_bits_retain(add), Capabilities::from_bits_retain(remove));
         self.authority.permit_capabilities(add | remove).map_err(Error::Denied)?;
         self.outside.pay()?;
-        Ok(self.dispatcher.change_capabilities(&self.plugin, add, remove)?)
+        self.dispatcher.change_capabilities(&self.plugin, add, remove)?;
+        self.announced = (self.announced - remove) | add;
+        Ok(())
     }
 
     fn version(&mut self) -> Result<HostVersion, Error> {

@@ -24,6 +24,7 @@ use std::time::Instant;
 
 use bellhop_desktop::Desktop;
 use driver_core::Driver;
+use driver_core::wire::Capabilities;
 use wasmtime::component::HasSelf;
 
 use crate::config::Limits;
@@ -79,6 +80,8 @@ pub struct Host {
     hgcm: hgcm::Hgcm,
     properties: properties::Properties,
     region: seamless::Region,
+    /// Guest capabilities that it announced by itself, beside its subscription.
+    announced: Capabilities,
     window_watch: Option<Box<dyn Send>>,
     clip: clipboard::Clip,
 }
@@ -116,11 +119,12 @@ impl Host {
             last_token: 0,
             buffers: buffers::Buffers::new(limits.buffers.0),
             hgcm: hgcm::Hgcm::new(driver.clone()),
-            outside: outside::Outside::new(driver, desktop, record.clone()),
+            outside: outside::Outside::new(driver, desktop, record.clone(), limits.requests_per_second),
             limits,
             record,
             properties: properties::Properties::default(),
             region: seamless::Region::default(),
+            announced: Capabilities::empty(),
             window_watch: None,
             clip: clipboard::Clip::default(),
         }
@@ -138,6 +142,21 @@ impl Host {
             call_bytes: self.hgcm.bytes(),
             ..Used::default()
         }
+    }
+
+    /// Guest capabilities that it announced by itself, beside its subscription.
+    pub(crate) fn announced(&self) -> Capabilities {
+        self.announced
+    }
+
+    /// Takes the place of another that is about to be dropped, and must not take back what this one said.
+    pub(crate) fn relieve(&mut self, other: &mut Self) {
+        self.region.relieve(&mut other.region);
+    }
+
+    /// Says again what another may have said otherwise that was to take its place.
+    pub(crate) fn resume(&self) {
+        self.region.tell();
     }
 
     /// How many buffers, watches of properties and reads of the clipboard it has.

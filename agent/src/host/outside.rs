@@ -17,11 +17,13 @@ pub(super) struct Outside {
     driver: Arc<dyn Driver>,
     desktop: Desktop,
     record: Arc<Record>,
+    /// The limit, for those who exceed it.
+    rate: u32,
 }
 
 impl Outside {
-    pub(super) fn new(driver: Arc<dyn Driver>, desktop: Desktop, record: Arc<Record>) -> Self {
-        Self { driver, desktop, record }
+    pub(super) fn new(driver: Arc<dyn Driver>, desktop: Desktop, record: Arc<Record>, rate: u32) -> Self {
+        Self { driver, desktop, record, rate }
     }
 
     /// Pays for one request.
@@ -29,7 +31,7 @@ impl Outside {
         if self.record.may_request() {
             return Ok(());
         }
-        let rate = self.record.state().limits.requests_per_second;
+        let rate = self.rate;
         Err(Error::Busy(format!(
             "more than {rate} requests a second, as many as the limit `requests-per-second`"
         )))

@@ -14,16 +14,34 @@ use super::bindings::bellhop::guest::types::{Error, Rectangle};
 /// the guest's screen after windows that nobody follows any more.
 #[derive(Default)]
 pub(super) struct Region {
-    /// Who told it, while it is not empty.
-    told: Option<Arc<dyn Driver>>,
+    /// None when nothing was ever told, or what was is another's to take back.
+    told: Option<(Arc<dyn Driver>, Vec<Rect>)>,
+}
+
+impl Region {
+    /// Leaves it to this one to take the region back, if it has told one of its own.
+    pub(super) fn relieve(&self, other: &mut Self) {
+        if self.told.is_some() {
+            other.told = None;
+        }
+    }
+
+    /// Tells the region again, if it was told.
+    pub(super) fn tell(&self) {
+        if let Some((driver, region)) = &self.told
+            && let Err(error) = requests::report_visible_region(&**driver, region)
+        {
+            tracing::debug!("{error}");
+        }
+    }
 }
 
 impl Drop for Region {
     fn drop(&mut self) {
-        if let Some(driver) = self.told.take()
-            && let Err(error) = requests::report_visible_region(&*driver, &[])
+        if let Some((_, region)) = &mut self.told
+            && !std::mem::take(region).is_empty()
         {
-            tracing::debug!("{error}");
+            self.tell();
         }
     }
 }
@@ -55,7 +73,7 @@ impl seamless::Host for Host {
         let region: Vec<_> = rectangles.into_iter().map(edges).collect();
         let driver = self.outside.driver()?;
         requests::report_visible_region(&**driver, &region)?;
-        self.region.told = (!region.is_empty()).then(|| driver.clone());
+        self.region.told = Some((driver.clone(), region));
         Ok(())
     }
 }

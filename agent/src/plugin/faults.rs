@@ -24,7 +24,7 @@ pub(super) struct Faults {
     /// Events that it faulted on twice: it is not called for them.
     pub(super) masked: Events,
     /// Those of them that came.
-    missed: Events,
+    pub(super) missed: Events,
     /// Events that were masked, and given back once. They are not given back again.
     given_back: Events,
 }

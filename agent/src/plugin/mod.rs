@@ -2,9 +2,10 @@
 
 mod faults;
 mod state;
+mod succession;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -13,12 +14,13 @@ use driver_core::wire::{Capabilities, Events};
 use crate::config::{self, OnFailure};
 use crate::ending::Ending;
 use crate::host::{Host, World};
-use crate::mailbox::{Mailbox, News, Stop};
+use crate::mailbox::{Mailbox, News, Poster, Stop, Turn};
 use crate::sandbox::engine::WASM_STACK;
 use crate::sandbox::{Fault, Instance, Program, Sandbox};
 use faults::{Faults, Sequel};
 
 pub use state::{Attempt, Clocks, PastFault, Phase, Record, State, Used};
+pub use succession::Successor;
 
 /// The thread's stack: the plugin's own, and as much again for host functions and the agent.
 const STACK: usize = 2 * WASM_STACK + 512 * 1024;
@@ -38,7 +40,7 @@ pub struct Surroundings {
 pub struct Plugin {
     record: Arc<Record>,
     mailbox: Arc<Mailbox>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// How a plugin's first start went, sent once.
@@ -76,7 +78,7 @@ impl Plugin {
             .name(thread_name(&name))
             .stack_size(STACK)
             .spawn(move || life.run(started))?;
-        Ok(Self { record, mailbox, thread: Some(thread) })
+        Ok(Self { record, mailbox, thread: Mutex::new(Some(thread)) })
     }
 
     /// Its name in `agent.toml`.
@@ -91,14 +93,36 @@ impl Plugin {
         self.record.state()
     }
 
+    /// Whether it runs, or may again by itself, and is made of this configuration and the component with
+    /// this digest.
+    #[must_use]
+    pub fn is_made_of(&self, config: &config::Plugin, digest: &str) -> bool {
+        self.record.is_made_of(config, digest)
+    }
+
+    /// Has a successor put in its place, which happens between two calls.
+    ///
+    /// # Errors
+    /// When the plugin has ended: the successor.
+    pub fn replace(&self, successor: Successor) -> Result<(), Box<Successor>> {
+        self.mailbox.replace(Box::new(successor))
+    }
+
+    /// Whether its thread has ended, or is about to: it was stopped or left off.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.mailbox.is_closed()
+    }
+
     /// Tells the plugin to end; it is not waited for.
     pub fn stop(&self) {
         self.mailbox.stop();
     }
 
     /// Waits until its thread has ended.
-    pub fn join(mut self) {
-        if let Some(thread) = self.thread.take()
+    pub fn join(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
             && thread.join().is_err()
         {
             tracing::error!(plugin = &**self.name(), "Its thread panicked");
@@ -114,6 +138,21 @@ struct Life {
     config: config::Plugin,
     surroundings: Surroundings,
     faults: Faults,
+}
+
+/// Nobody looks into the mailbox any more when this is dropped, by a panic too.
+struct Closing(Arc<Mailbox>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// What an instance wants to hear of and announce, within its grants.
+struct Wants {
+    events: Events,
+    capabilities: Capabilities,
 }
 
 /// Why an incarnation ended.
@@ -132,6 +171,7 @@ struct GivenUp(Phase, String);
 impl Life {
     fn run(mut self, started: mpsc::Sender<Started>) {
         let plugin = &*self.name.clone();
+        let _closing = Closing(self.mailbox.clone());
         // Taken, and so dropped, by the first to send: the agent waits until all senders are gone.
         let mut started = Some(started);
         let outcome = self.live(&mut started);
@@ -158,13 +198,16 @@ impl Life {
 
     /// Admits the component, and has one instance after the other until it is told to stop or is given up.
     fn live(&mut self, started: &mut Option<mpsc::Sender<Started>>) -> Result<Stop, GivenUp> {
-        let program = self.surroundings.sandbox.link(&self.config).map_err(|error| {
+        let mut program = self.surroundings.sandbox.link(&self.config).map_err(|error| {
             let component = self.config.component.display();
             GivenUp(Phase::Disabled, format!("Not admitted: {component}: {error:#}"))
         })?;
+        self.record.made_of(&self.config, program.sha256());
+        let mut ready = None;
         loop {
             // A panic is the agent's own fault, and no reason for the other plugins to end with it.
-            let end = catch_unwind(AssertUnwindSafe(|| self.incarnation(&program, started)));
+            let end =
+                catch_unwind(AssertUnwindSafe(|| self.incarnation(&mut program, ready.take(), started)));
             let fault = match end.unwrap_or_else(|panic| End::Fault(Fault::of_panic(&*panic))) {
                 End::Stop | End::Fault(Fault::Stopped) => return Ok(Stop),
                 End::Hopeless(reason) => {
@@ -177,10 +220,22 @@ impl Life {
                 let _ = started.send(Started::Failed);
             }
             let resumes = self.faulted(&fault)?;
-            if self.mailbox.pause(resumes).is_err() {
-                return Ok(Stop);
+            ready = match self.pause(&mut program, resumes) {
+                Ok(ready) => ready,
+                Err(Stop) => return Ok(Stop),
+            };
+        }
+    }
+
+    /// Waits until the next instance is to be made. A successor need not wait, if it is of use.
+    fn pause(&mut self, program: &mut Program, until: Instant) -> Result<Option<Instance>, Stop> {
+        while let Some(successor) = self.mailbox.pause(until)? {
+            let ready = self.replace(None, program, *successor);
+            if let Ok(Some(instance)) = ready {
+                return Ok(Some(instance));
             }
         }
+        Ok(None)
     }
 
     /// Deals with a fault: takes back what the instance left behind, says what happened in what, and when
@@ -188,7 +243,7 @@ impl Life {
     fn faulted(&mut self, fault: &Fault) -> Result<Instant, GivenUp> {
         let plugin = &*self.name;
         self.mailbox.abandon();
-        self.withdraw_capabilities();
+        self.withdraw_capabilities(Capabilities::all());
         let attempt = self.record.faulted(fault.to_string());
         let events = attempt.as_ref().map_or(Events::empty(), |attempt| attempt.events);
         tracing::error!(
@@ -223,14 +278,17 @@ impl Life {
         Ok(now + pause)
     }
 
-    /// Builds an instance and serves it until it ends, one way or another.
-    fn incarnation(&mut self, program: &Program, started: &mut Option<mpsc::Sender<Started>>) -> End {
-        let before = Instant::now();
-        let mut instance = match self.begin(program) {
+    /// Builds an instance, unless one is ready, and serves it until it ends, one way or another.
+    fn incarnation(
+        &mut self,
+        program: &mut Program,
+        ready: Option<Instance>,
+        started: &mut Option<mpsc::Sender<Started>>,
+    ) -> End {
+        let mut instance = match ready.map_or_else(|| self.start(program), Ok) {
             Ok(instance) => instance,
             Err(end) => return end,
         };
-        self.record.change(|state| state.built_in = before.elapsed());
         if let Some(started) = started.take() {
             let _ = started.send(Started::Running);
         }
@@ -239,11 +297,19 @@ impl Life {
             let until = self.record.settles_at().into_iter().chain(self.faults.healthy_at()).min();
             let news = match self.mailbox.take(self.record.rested_at(), until) {
                 Err(Stop) => return End::Stop,
-                Ok(None) => {
+                Ok(Turn::Nothing) => {
                     self.record.settle();
                     continue;
                 }
-                Ok(Some(News::Events(events))) => {
+                Ok(Turn::Replace(successor)) => {
+                    match self.replace(Some(&mut instance), program, *successor) {
+                        Ok(Some(successor)) => instance = successor,
+                        Ok(None) => {}
+                        Err(fault) => return End::Fault(fault),
+                    }
+                    continue;
+                }
+                Ok(Turn::News(News::Events(events))) => {
                     let (now, next) = self.faults.divide(events);
                     self.mailbox.post(next);
                     if now.is_empty() {
@@ -251,7 +317,7 @@ impl Life {
                     }
                     News::Events(now)
                 }
-                Ok(Some(news)) => news,
+                Ok(Turn::News(news)) => news,
             };
             if let Err(fault) = self.deliver(&mut instance, news) {
                 return End::Fault(fault);
@@ -273,23 +339,38 @@ impl Life {
         self.mailbox.post(missed);
     }
 
-    /// Makes an instance, calls its `init`, and subscribes it.
-    fn begin(&self, program: &Program) -> Result<Instance, End> {
-        let plugin = &*self.name;
-        let span = tracing::debug_span!("call", plugin, export = "init", outcome = tracing::field::Empty);
-        let _entered = span.enter();
+    /// Makes the next instance, the one that is called for news.
+    fn start(&self, program: &Program) -> Result<Instance, End> {
         self.record.change(|state| {
             (state.phase, state.incarnation) = (Phase::Starting, state.incarnation + 1);
         });
+        let before = Instant::now();
+        let (mut instance, wants) = self.begin(&self.config, program, self.mailbox.begin())?;
+        self.settle_in(&mut instance, &wants)?;
+        self.record.change(|state| state.built_in = before.elapsed());
+        Ok(instance)
+    }
+
+    /// Makes an instance, calls its `init`, and says what it wants, which is within its grants.
+    fn begin(
+        &self,
+        config: &config::Plugin,
+        program: &Program,
+        poster: Poster,
+    ) -> Result<(Instance, Wants), End> {
+        let plugin = &*self.name;
+        let span = tracing::debug_span!("call", plugin, export = "init", outcome = tracing::field::Empty);
+        let _entered = span.enter();
         self.record.attempt("init", Events::empty());
-        let mut instance = program.start(self.host(), self.mailbox.stop_flag()).map_err(End::Fault)?;
-        let subscription = instance.init(&self.config.config).map_err(End::Fault)?.map_err(|reason| {
+        let host = Host::new(self.record.clone(), config, &self.surroundings.world, poster);
+        let mut instance = program.start(host, self.mailbox.stop_flag()).map_err(End::Fault)?;
+        let subscription = instance.init(&config.config).map_err(End::Fault)?.map_err(|reason| {
             End::Hopeless(format!("`init` returned: {}", crate::host::printable(reason)))
         })?;
 
         let events = Events::from_bits_retain(subscription.events);
         let capabilities = Capabilities::from_bits_retain(subscription.capabilities);
-        let authority = &self.config.authority;
+        let authority = &config.authority;
         authority
             .permit_events(events)
             .and_then(|()| authority.permit_capabilities(capabilities))
@@ -298,13 +379,21 @@ impl Life {
             let reason = "it subscribes to events and does not export `host-events`";
             return Err(End::Hopeless(reason.to_owned()));
         }
+        Ok((instance, Wants { events, capabilities }))
+    }
+
+    /// Subscribes an instance to what it wants, in the place of what was subscribed to before.
+    fn settle_in(&self, instance: &mut Instance, wants: &Wants) -> Result<(), End> {
+        let plugin = &*self.name;
+        let Wants { events, capabilities } = *wants;
         let dispatcher = &self.surroundings.world.dispatcher;
         dispatcher.subscribe(plugin, events).map_err(|error| End::Hopeless(error.to_string()))?;
         dispatcher.announce(plugin, capabilities);
+        self.withdraw_capabilities(Capabilities::all() - capabilities - instance.host_mut().announced());
         self.record.ended(instance.took(), instance.used());
         self.record.change(|state| (state.phase, state.subscribed) = (Phase::Running, events));
         tracing::info!(plugin, %events, %capabilities, "Plugin runs");
-        Ok(instance)
+        Ok(())
     }
 
     /// Calls the plugin for news.
@@ -334,18 +423,12 @@ impl Life {
         answer.map(drop)
     }
 
-    /// Takes back what a faulted instance announced; the next one announces anew.
-    fn withdraw_capabilities(&self) {
+    /// Takes back what earlier instances announced.
+    fn withdraw_capabilities(&self, capabilities: Capabilities) {
         let dispatcher = &self.surroundings.world.dispatcher;
-        if let Err(error) =
-            dispatcher.change_capabilities(&self.name, Capabilities::empty(), Capabilities::all())
-        {
+        if let Err(error) = dispatcher.change_capabilities(&self.name, Capabilities::empty(), capabilities) {
             tracing::warn!(plugin = &*self.name, "{error}");
         }
-    }
-
-    fn host(&self) -> Host {
-        Host::new(self.record.clone(), &self.config, &self.surroundings.world, self.mailbox.begin())
     }
 }
 

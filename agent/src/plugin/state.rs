@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use driver_core::wire::Events;
 
 use crate::bucket::Bucket;
-use crate::config::Limits;
+use crate::config::{self, Limits};
 
 /// A plugin as it is now.
 #[derive(Debug, Clone)]
@@ -142,6 +142,7 @@ impl Buckets {
 pub struct Record {
     plugin: Arc<str>,
     state: Mutex<State>,
+    made_of: Mutex<Option<(config::Plugin, String)>>,
     /// What it has left of what it may do in a second.
     buckets: Mutex<Buckets>,
     /// Written at each host call, which is not to wait for whoever reads the state.
@@ -171,7 +172,13 @@ impl Record {
             limits,
         };
         let buckets = Mutex::new(Buckets::new(&limits));
-        Self { plugin, state: Mutex::new(state), buckets, host_call: Mutex::new(None) }
+        Self {
+            plugin,
+            state: Mutex::new(state),
+            made_of: Mutex::default(),
+            buckets,
+            host_call: Mutex::new(None),
+        }
     }
 
     /// The plugin's name.
@@ -205,6 +212,29 @@ impl Record {
         *self.lock_host_call() = None;
         self.change(|state| {
             state.attempt = Some(Attempt { export, events, host_call: None, since: Instant::now() });
+        });
+    }
+
+    /// What it is made of: its configuration, and the digest of its component.
+    pub(crate) fn made_of(&self, config: &config::Plugin, digest: &str) {
+        *self.lock_made_of() = Some((config.clone(), digest.to_owned()));
+        let mut buckets = self.lock_buckets();
+        buckets.requests.set_rate(config.limits.requests_per_second.into());
+        buckets.log.set_rate(config.limits.log_per_second.0);
+        drop(buckets);
+        self.change(|state| state.limits = config.limits);
+    }
+
+    /// Whether it is made of these.
+    pub(crate) fn is_made_of(&self, config: &config::Plugin, digest: &str) -> bool {
+        self.lock_made_of().as_ref().is_some_and(|(ours, made)| ours == config && made == digest)
+    }
+
+    /// Another has taken the place of the instance that there was.
+    pub(crate) fn succeeded(&self) {
+        self.change(|state| {
+            state.incarnation += 1;
+            (state.faults_in_a_row, state.masked) = (0, Events::empty());
         });
     }
 
@@ -291,6 +321,10 @@ impl Record {
             );
             self.change(|state| state.lines_dropped += count);
         }
+    }
+
+    fn lock_made_of(&self) -> MutexGuard<'_, Option<(config::Plugin, String)>> {
+        self.made_of.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_buckets(&self) -> MutexGuard<'_, Buckets> {

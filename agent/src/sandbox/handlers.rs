@@ -15,7 +15,7 @@ macro_rules! handlers {
     ($($name:ident: $interface:literal),+ $(,)?) => {
         /// Where the handlers of a component are.
         pub(super) struct Indices {
-            $($name: Option<exports::$name::GuestIndices>,)+
+            $(pub(super) $name: Option<exports::$name::GuestIndices>,)+
         }
 
         /// The handlers of an instance.
@@ -54,6 +54,7 @@ handlers! {
     property_events: "property-events",
     window_events: "window-events",
     clipboard_events: "clipboard-events",
+    hand_over: "hand-over",
 }
 
 /// What a handler said: its own word, inside that of the sandbox.
@@ -131,6 +132,31 @@ impl Instance {
                 self.handle("clipboard-events.on-wanted", function, (wanted, selection, &format[..]))
             }
         }
+    }
+
+    /// What the plugin wants its successor to know: nothing, when it does not hand over.
+    ///
+    /// # Errors
+    /// A [`Fault`], after which the instance is of no use.
+    pub fn save(&mut self, largest: u64) -> Result<Option<Said<Vec<u8>>>, Fault> {
+        let Handlers { hand_over, .. } = &self.handlers.clone();
+        let Some(function) = hand_over.as_ref().map(|handler| handler.func_save()) else { return Ok(None) };
+        // What is too long is to be refused, and not to be a fault: so all that its memory can hold may come.
+        let usual = self.limits.host_call_allocation.get();
+        self.store.set_hostcall_fuel(usual.saturating_add(self.limits.memory.get()));
+        let saved = self.call("hand-over.save", function, (largest,));
+        self.store.set_hostcall_fuel(usual);
+        saved.map(Some)
+    }
+
+    /// Tells the plugin what its predecessor saved.
+    ///
+    /// # Errors
+    /// A [`Fault`], after which the instance is of no use.
+    pub fn restore(&mut self, state: &[u8]) -> Handled {
+        let Handlers { hand_over, .. } = &self.handlers.clone();
+        let function = hand_over.as_ref().map(|handler| handler.func_restore());
+        self.handle("hand-over.restore", function, (state,))
     }
 
     fn handle<P>(

@@ -52,6 +52,7 @@ pub struct Program {
     lifecycle: lifecycle::GuestIndices,
     handlers: Indices,
     limits: Limits,
+    sha256: String,
 }
 
 /// What a store holds: the world outside, and the bounds.
@@ -147,11 +148,24 @@ impl Sandbox {
             handlers: Indices::new(&pre, &surface).map_err(anyhow::Error::from)?,
             pre,
             limits: plugin.limits,
+            sha256: cache::digest(&bytes),
         })
     }
 }
 
 impl Program {
+    /// The SHA-256 digest of the component, in hexadecimal.
+    #[must_use]
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// Whether an instance can be told what its predecessor knew.
+    #[must_use]
+    pub fn takes_over(&self) -> bool {
+        self.handlers.hand_over.is_some()
+    }
+
     /// Makes an instance with a store of its own. `stop` ends whatever call is under way.
     ///
     /// # Errors
@@ -232,6 +246,11 @@ impl Instance {
                 Err(fault)
             }
         }
+    }
+
+    /// What its host functions act on.
+    pub(crate) fn host_mut(&mut self) -> &mut Host {
+        &mut self.store.data_mut().host
     }
 
     /// What the last call took.
