@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bellhop_agent::plugin::Phase;
 use bellhop_agent::reload::Outcome;
-use driver_core::wire::{Capabilities, RequestType, Status};
+use driver_core::wire::{Capabilities, Facility, FacilityStatus, RequestType, Status};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use support::fixtures::{FAILURE, Fixture, fail, ok};
@@ -65,6 +65,7 @@ fn a_new_configuration_takes_the_place_of_the_old_one() {
 
     assert_eq!(outcome, Outcome::Replaced);
     rig.follows(1600);
+    assert_eq!(rig.host.guest().facility(Facility::GRAPHICS), Some(FacilityStatus::ACTIVE));
     let state = rig.state("wider");
     assert_eq!((state.phase, state.incarnation, state.faults), (Phase::Running, 2, 0));
 }

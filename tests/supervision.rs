@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use bellhop_agent::plugin::Phase;
-use driver_core::wire::Events;
+use driver_core::wire::{Events, Facility, FacilityStatus};
 use support::fixtures::{Fixture, ok, subscribe};
-use support::{DISPLAY_CHANGE, RESTORED, RigBuilder, Setup, eventually, lines_of, says};
+use support::{DISPLAY_CHANGE, RESTORED, Rig, RigBuilder, Setup, eventually, lines_of, says};
 use vmmdev::Hint;
 
 const EVENTS: &str = r#"grants = { events = ["display-change", "restored"], requests = ["seamless"] }"#;
@@ -122,6 +122,17 @@ fn run(folder: &Path) -> std::process::Output {
         .env_remove("JOURNAL_STREAM")
         .output()
         .expect("bellhop can be started")
+}
+
+#[test]
+fn a_facility_is_active_for_as_long_as_its_plugin_is() {
+    let mut rig = Setup::new().rig().display("facility").start();
+    let graphics = |rig: &Rig| rig.host.guest().facility(Facility::GRAPHICS);
+    assert_eq!(graphics(&rig), Some(FacilityStatus::ACTIVE));
+
+    rig.stop();
+
+    assert_eq!(graphics(&rig), Some(FacilityStatus::INACTIVE));
 }
 
 #[test]

@@ -19,7 +19,9 @@ impl guest::Host for Host {
             Status::Active => FacilityStatus::ACTIVE,
             Status::Failed => FacilityStatus::FAILED,
         };
-        Ok(requests::report_status(&**self.outside.driver()?, facility, status)?)
+        requests::report_status(&**self.outside.driver()?, facility, status)?;
+        self.standing.facility_told(facility, status);
+        Ok(())
     }
 
     fn change_capabilities(&mut self, add: u32, remove: u32) -> Result<(), Error> {

@@ -15,6 +15,7 @@ mod outputs;
 mod outside;
 mod properties;
 mod seamless;
+mod standing;
 pub mod tapped;
 mod timers;
 mod windows;
@@ -79,7 +80,7 @@ pub struct Host {
     buffers: buffers::Buffers,
     hgcm: hgcm::Hgcm,
     properties: properties::Properties,
-    region: seamless::Region,
+    standing: standing::Standing,
     /// Guest capabilities that it announced by itself, beside its subscription.
     announced: Capabilities,
     window_watch: Option<Box<dyn Send>>,
@@ -119,11 +120,11 @@ impl Host {
             last_token: 0,
             buffers: buffers::Buffers::new(limits.buffers.0),
             hgcm: hgcm::Hgcm::new(driver.clone()),
+            standing: standing::Standing::new(driver.clone()),
             outside: outside::Outside::new(driver, desktop, record.clone(), limits.requests_per_second),
             limits,
             record,
             properties: properties::Properties::default(),
-            region: seamless::Region::default(),
             announced: Capabilities::empty(),
             window_watch: None,
             clip: clipboard::Clip::default(),
@@ -151,12 +152,12 @@ impl Host {
 
     /// Takes the place of another that is about to be dropped, and must not take back what this one said.
     pub(crate) fn relieve(&mut self, other: &mut Self) {
-        self.region.relieve(&mut other.region);
+        self.standing.relieve(&mut other.standing);
     }
 
     /// Says again what another may have said otherwise that was to take its place.
     pub(crate) fn resume(&self) {
-        self.region.tell();
+        self.standing.tell();
     }
 
     /// How many buffers, watches of properties and reads of the clipboard it has.

@@ -1,50 +1,12 @@
 //! `seamless`: the guest's windows among the host's.
 
-use std::sync::Arc;
-
+use driver_core::requests;
 use driver_core::wire::SeamlessMode;
 use driver_core::wire::visible_region::Rect;
-use driver_core::{Driver, requests};
 
 use super::Host;
 use super::bindings::bellhop::guest::seamless::{self, Mode};
 use super::bindings::bellhop::guest::types::{Error, Rectangle};
-
-/// The region that the host was told of. It goes with the plugin: a host that kept it would go on cutting
-/// the guest's screen after windows that nobody follows any more.
-#[derive(Default)]
-pub(super) struct Region {
-    /// None when nothing was ever told, or what was is another's to take back.
-    told: Option<(Arc<dyn Driver>, Vec<Rect>)>,
-}
-
-impl Region {
-    /// Leaves it to this one to take the region back, if it has told one of its own.
-    pub(super) fn relieve(&self, other: &mut Self) {
-        if self.told.is_some() {
-            other.told = None;
-        }
-    }
-
-    /// Tells the region again, if it was told.
-    pub(super) fn tell(&self) {
-        if let Some((driver, region)) = &self.told
-            && let Err(error) = requests::report_visible_region(&**driver, region)
-        {
-            tracing::debug!("{error}");
-        }
-    }
-}
-
-impl Drop for Region {
-    fn drop(&mut self) {
-        if let Some((_, region)) = &mut self.told
-            && !std::mem::take(region).is_empty()
-        {
-            self.tell();
-        }
-    }
-}
 
 impl seamless::Host for Host {
     fn fetch(&mut self, acknowledge: bool) -> Result<Mode, Error> {
@@ -71,9 +33,8 @@ impl seamless::Host for Host {
             Rect::new(x, y, x.saturating_add_unsigned(width), y.saturating_add_unsigned(height))
         };
         let region: Vec<_> = rectangles.into_iter().map(edges).collect();
-        let driver = self.outside.driver()?;
-        requests::report_visible_region(&**driver, &region)?;
-        self.region.told = Some((driver.clone(), region));
+        requests::report_visible_region(&**self.outside.driver()?, &region)?;
+        self.standing.region_told(region);
         Ok(())
     }
 }
