@@ -102,6 +102,14 @@ impl Dispatcher {
         self.tell_change(&mut state, plugin, Capabilities::empty(), remove - add).map(drop)
     }
 
+    /// The guest capabilities that a plugin announces, and those that it waits to.
+    #[must_use]
+    pub fn capabilities(&self, plugin: &str) -> (Capabilities, Capabilities) {
+        let state = self.lock();
+        let subscriber = state.subscribers.get(plugin);
+        subscriber.map_or(Default::default(), |subscriber| (subscriber.capabilities, subscriber.awaited))
+    }
+
     /// Announces capabilities for a plugin, each on its own. One that another agent holds is tried again
     /// whenever something happens, and now and then.
     pub fn announce(&self, plugin: &str, capabilities: Capabilities) {

@@ -7,12 +7,16 @@
 //! bytes nor ioctl numbers.
 
 pub mod agent;
+pub mod bucket;
 pub mod config;
 pub mod dispatch;
+pub mod ending;
 pub mod footprint;
 pub mod grants;
 pub mod host;
 pub mod logging;
 pub mod mailbox;
+pub mod observe;
 pub mod plugin;
+pub mod reload;
 pub mod sandbox;

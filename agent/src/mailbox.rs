@@ -5,14 +5,16 @@
 //! bounded by what it may have under way. Nothing else is kept.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bellhop_desktop::{Content, Selection};
 use driver_core::wire::Events;
 
 use crate::host::{ClipboardRead, ClipboardWanted, HgcmEnd, PropertyNews};
+use crate::plugin::Successor;
 
 /// Names something that a plugin began.
 pub type Token = u64;
@@ -69,12 +71,34 @@ impl News {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stop;
 
+/// What a plugin's thread is to do next.
+pub enum Turn {
+    /// Call the plugin.
+    News(News),
+    /// Put another in its place.
+    Replace(Box<Successor>),
+    /// Nothing: the time has come that it waits until.
+    Nothing,
+}
+
 /// Where news waits for one plugin.
 #[derive(Default)]
 pub struct Mailbox {
-    inbox: Mutex<Inbox>,
+    post: Mutex<Post>,
     changed: Condvar,
     stop: Arc<AtomicBool>,
+}
+
+#[derive(Default)]
+struct Post {
+    inbox: Inbox,
+    /// That of an incarnation which is to take the place of the other.
+    beside: Option<Inbox>,
+    successor: Option<Box<Successor>>,
+    /// Nobody looks any more.
+    closed: bool,
+    /// The number of the last incarnation that was begun.
+    incarnations: u64,
 }
 
 #[derive(Default)]
@@ -109,7 +133,7 @@ const KINDS: [Take; 6] = [
 impl Mailbox {
     /// Adds events, which concern the plugin whatever its incarnation.
     pub fn post(&self, events: Events) {
-        self.lock().events |= events;
+        self.lock().inbox.events |= events;
         self.changed.notify_one();
     }
 
@@ -130,51 +154,136 @@ impl Mailbox {
     /// Begins a new incarnation, which hears of nothing that the one before began.
     #[must_use]
     pub fn begin(self: &Arc<Self>) -> Poster {
-        let mut inbox = self.lock();
-        let (incarnation, events) = (inbox.incarnation + 1, inbox.events);
-        *inbox = Inbox { incarnation, events, ..Inbox::default() };
+        Poster { mailbox: self.clone(), incarnation: self.abandon() }
+    }
+
+    /// Ends an incarnation: what it began is nobody's from now on. Gives the number of the next one.
+    pub fn abandon(&self) -> u64 {
+        let mut post = self.lock();
+        let events = post.inbox.events;
+        post.inbox = Inbox { events, ..post.next() };
+        post.inbox.incarnation
+    }
+
+    /// Begins an incarnation beside the one that there is, which goes on to hear of all that it began.
+    #[must_use]
+    pub fn begin_beside(self: &Arc<Self>) -> Poster {
+        let mut post = self.lock();
+        let inbox = post.next();
+        let incarnation = inbox.incarnation;
+        post.beside = Some(inbox);
         Poster { mailbox: self.clone(), incarnation }
     }
 
-    /// Waits for news and takes it.
+    /// Ends the incarnation that there is in favour of the one beside it, which gets the events that it
+    /// subscribed to, whenever they came.
+    pub fn succeed(&self, subscribed: Events) {
+        let mut post = self.lock();
+        if let Some(beside) = post.beside.take() {
+            let events = post.inbox.events & subscribed;
+            post.inbox = Inbox { events, ..beside };
+        }
+    }
+
+    /// Ends the incarnation that was begun beside the other.
+    pub fn abandon_beside(&self) {
+        self.lock().beside = None;
+    }
+
+    /// Has a successor put in the plugin's place.
+    ///
+    /// # Errors
+    /// When the plugin's thread has ended: the successor.
+    pub fn replace(&self, successor: Box<Successor>) -> Result<(), Box<Successor>> {
+        let mut post = self.lock();
+        if post.closed {
+            return Err(successor);
+        }
+        post.successor = Some(successor);
+        drop(post);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// Says that nobody looks any more.
+    pub fn close(&self) {
+        let mut post = self.lock();
+        post.closed = true;
+        post.successor = None;
+    }
+
+    /// Whether that was said.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Waits for what is to be done next: news not before a time, and nothing when `until` has come before
+    /// any.
     ///
     /// # Errors
     /// [`Stop`], however much news there is.
-    pub fn take(&self) -> Result<News, Stop> {
-        let mut inbox = self.lock();
+    pub fn take(&self, not_before: Instant, until: Option<Instant>) -> Result<Turn, Stop> {
+        self.wait(|post, now| {
+            if let Some(successor) = post.successor.take() {
+                return ControlFlow::Break(Turn::Replace(successor));
+            }
+            let early = now < not_before;
+            if !early && let Some(news) = post.inbox.take(now) {
+                return ControlFlow::Break(Turn::News(news));
+            }
+            if until.is_some_and(|until| until <= now) {
+                return ControlFlow::Break(Turn::Nothing);
+            }
+            let next = if early { Some(not_before) } else { post.inbox.timers.first().map(|(at, _)| *at) };
+            ControlFlow::Continue(next.into_iter().chain(until).min())
+        })
+    }
+
+    /// Waits until a time, or for a successor. News waits meanwhile.
+    ///
+    /// # Errors
+    /// [`Stop`], when that was ordered before.
+    pub fn pause(&self, until: Instant) -> Result<Option<Box<Successor>>, Stop> {
+        self.wait(|post, now| match post.successor.take() {
+            None if now < until => ControlFlow::Continue(Some(until)),
+            successor => ControlFlow::Break(successor),
+        })
+    }
+
+    /// Waits until `look` finds something: it looks whenever something changed, and at the time that it
+    /// last named.
+    fn wait<T>(
+        &self,
+        mut look: impl FnMut(&mut Post, Instant) -> ControlFlow<T, Option<Instant>>,
+    ) -> Result<T, Stop> {
+        let mut post = self.lock();
         loop {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Stop);
             }
             let now = Instant::now();
-            if let Some(news) = inbox.take(now) {
-                return Ok(news);
-            }
-            inbox = match inbox.timers.first().map(|(at, _)| at.saturating_duration_since(now)) {
-                None => self.changed.wait(inbox).unwrap_or_else(PoisonError::into_inner),
-                Some(left) => {
-                    self.changed.wait_timeout(inbox, left).unwrap_or_else(PoisonError::into_inner).0
-                }
+            let next = match look(&mut post, now) {
+                ControlFlow::Break(found) => return Ok(found),
+                ControlFlow::Continue(next) => next,
+            };
+            post = match next.map(|at| at.saturating_duration_since(now)) {
+                None => self.changed.wait(post).unwrap_or_else(PoisonError::into_inner),
+                Some(left) => self.changed.wait_timeout(post, left).unwrap_or_else(PoisonError::into_inner).0,
             };
         }
     }
 
-    /// Waits for `pause` to pass, or for the order to end, which it reports. News waits meanwhile.
-    #[must_use]
-    pub fn stopped_within(&self, pause: Duration) -> bool {
-        let end = Instant::now() + pause;
-        let mut inbox = self.lock();
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            if self.stop.load(Ordering::Relaxed) || left.is_zero() {
-                return self.stop.load(Ordering::Relaxed);
-            }
-            inbox = self.changed.wait_timeout(inbox, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
+    fn lock(&self) -> MutexGuard<'_, Post> {
+        self.post.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, Inbox> {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+impl Post {
+    /// The inbox of another incarnation.
+    fn next(&mut self) -> Inbox {
+        self.incarnations += 1;
+        Inbox { incarnation: self.incarnations, ..Inbox::default() }
     }
 }
 
@@ -219,16 +328,16 @@ impl Poster {
         self.leave(|inbox| inbox.windows = true);
     }
 
-    /// Sets a timer, unless there are `most` already.
+    /// Sets a timer; whoever does sees to it that there are not too many.
+    pub fn set_timer(&self, at: Instant, timer: Token) {
+        self.leave(|inbox| inbox.timers.insert((at, timer)));
+    }
+
+    /// How many timers are set.
     #[must_use]
-    pub fn set_timer(&self, at: Instant, timer: Token, most: usize) -> bool {
-        let mut set = false;
-        self.leave(|inbox| {
-            set = inbox.timers.len() < most;
-            if set {
-                inbox.timers.insert((at, timer));
-            }
-        });
+    pub fn timers(&self) -> usize {
+        let mut set = 0;
+        self.leave(|inbox| set = inbox.timers.len());
         set
     }
 
@@ -238,10 +347,12 @@ impl Poster {
     }
 
     fn leave<T>(&self, change: impl FnOnce(&mut Inbox) -> T) {
-        let mut inbox = self.mailbox.lock();
-        if inbox.incarnation == self.incarnation {
-            change(&mut inbox);
-            drop(inbox);
+        let mut post = self.mailbox.lock();
+        let Post { inbox, beside, .. } = &mut *post;
+        let mut both = std::iter::once(inbox).chain(beside);
+        if let Some(inbox) = both.find(|inbox| inbox.incarnation == self.incarnation) {
+            change(inbox);
+            drop(post);
             self.mailbox.changed.notify_one();
         }
     }
@@ -249,10 +360,15 @@ impl Poster {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn taken(mailbox: &Mailbox) -> String {
-        format!("{:?}", mailbox.take().expect("not stopped"))
+        match mailbox.take(Instant::now(), None).expect("not stopped") {
+            Turn::News(news) => format!("{news:?}"),
+            Turn::Replace(_) | Turn::Nothing => "no news".to_owned(),
+        }
     }
 
     #[test]
@@ -294,7 +410,7 @@ mod tests {
         let earlier = mailbox.begin();
         mailbox.post(Events::RESTORED);
         earlier.windows();
-        assert!(earlier.set_timer(Instant::now(), 1, 1));
+        earlier.set_timer(Instant::now(), 1);
 
         let poster = mailbox.begin();
         earlier.locked(true);
@@ -303,7 +419,74 @@ mod tests {
         assert_eq!(taken(&mailbox), format!("{:?}", News::Events(Events::RESTORED)));
         assert_eq!(taken(&mailbox), "Windows");
         mailbox.stop();
-        assert_eq!(mailbox.take().map(drop), Err(Stop));
+        assert_eq!(mailbox.take(Instant::now(), None).map(drop), Err(Stop));
+    }
+
+    #[test]
+    fn a_successor_inherits_the_events_that_it_wants_and_hears_of_what_it_began() {
+        let mailbox = Arc::new(Mailbox::default());
+        let old = mailbox.begin();
+        mailbox.post(Events::DISPLAY_CHANGE | Events::RESTORED);
+        old.windows();
+
+        let new = mailbox.begin_beside();
+        new.locked(true);
+        mailbox.post(Events::VRDP);
+        mailbox.succeed(Events::RESTORED | Events::VRDP);
+        old.windows();
+
+        let both = Events::RESTORED | Events::VRDP;
+        assert_eq!(taken(&mailbox), format!("{:?}", News::Events(both)));
+        assert_eq!(taken(&mailbox), "Locked(true)");
+        new.set_timer(Instant::now(), 7);
+        assert_eq!(taken(&mailbox), "Timer(7)");
+    }
+
+    #[test]
+    fn a_successor_that_came_to_nothing_leaves_no_trace() {
+        let mailbox = Arc::new(Mailbox::default());
+        let old = mailbox.begin();
+        old.windows();
+
+        let new = mailbox.begin_beside();
+        new.locked(true);
+        mailbox.abandon_beside();
+        let next = mailbox.begin_beside();
+        new.locked(true);
+        next.locked(false);
+
+        assert_eq!(taken(&mailbox), "Windows");
+        mailbox.succeed(Events::empty());
+        assert_eq!(taken(&mailbox), "Locked(false)");
+    }
+
+    #[test]
+    fn who_is_to_rest_gets_all_events_at_once_when_it_has() {
+        let mailbox = Arc::new(Mailbox::default());
+        let rested = Instant::now() + Duration::from_millis(20);
+        mailbox.post(Events::RESTORED);
+        let poster = std::thread::spawn({
+            let mailbox = mailbox.clone();
+            move || mailbox.post(Events::DISPLAY_CHANGE)
+        });
+
+        let turn = mailbox.take(rested, None).expect("not stopped");
+
+        assert!(Instant::now() >= rested);
+        assert!(poster.join().is_ok());
+        let both = Events::DISPLAY_CHANGE | Events::RESTORED;
+        assert!(matches!(turn, Turn::News(News::Events(events)) if events == both));
+    }
+
+    #[test]
+    fn who_waits_for_a_time_gets_nothing_then() {
+        let mailbox = Arc::new(Mailbox::default());
+        let poster = mailbox.begin();
+        let until = Instant::now() + Duration::from_millis(5);
+        poster.set_timer(until + Duration::from_secs(60), 1);
+
+        assert!(matches!(mailbox.take(Instant::now(), Some(until)), Ok(Turn::Nothing)));
+        assert!(Instant::now() >= until);
     }
 
     #[test]
@@ -312,10 +495,10 @@ mod tests {
         let poster = mailbox.begin();
         let now = Instant::now();
 
-        assert!(poster.set_timer(now + Duration::from_millis(20), 3, 3));
-        assert!(poster.set_timer(now + Duration::from_millis(1), 1, 3));
-        assert!(poster.set_timer(now, 2, 3));
-        assert!(!poster.set_timer(now, 4, 3));
+        poster.set_timer(now + Duration::from_millis(20), 3);
+        poster.set_timer(now + Duration::from_millis(1), 1);
+        poster.set_timer(now, 2);
+        assert_eq!(poster.timers(), 3);
         poster.cancel_timer(1);
 
         assert_eq!(taken(&mailbox), "Timer(2)");

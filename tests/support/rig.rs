@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bellhop_agent::agent::Agent;
-use bellhop_agent::config::Config;
+use bellhop_agent::config::{Config, ConfigError};
+use bellhop_agent::plugin::State;
+use bellhop_agent::reload::Reloaded;
 use bellhop_agent::sandbox::compile::Compiler;
 use bellhop_desktop::{Desktop, Outputs};
 use driver_core::Driver;
@@ -47,7 +49,7 @@ pub struct Rig {
     /// The guest's device, for sessions beside the agent's.
     pub device: Arc<PciDevice>,
     agent: Option<Agent>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Setup {
@@ -133,23 +135,30 @@ impl RigBuilder {
         self
     }
 
+    fn agent_toml(&self) -> String {
+        let mut text = format!("cache = {:?}\n", common_cache());
+        for PluginSpec { name, component, table } in &self.plugins {
+            text += &format!("[plugins.{name}]\ncomponent = {component:?}\n{table}\n");
+        }
+        text
+    }
+
     /// Starts the agent.
     ///
     /// # Panics
     /// When the configuration is wrong or the agent does not start.
     #[must_use]
     pub fn start(self) -> Rig {
+        let text = self.agent_toml();
         let Setup { host, device, folder } = self.setup;
-        let mut text = format!("cache = {:?}\n", common_cache());
-        for PluginSpec { name, component, table } in &self.plugins {
-            text += &format!("[plugins.{name}]\ncomponent = {component:?}\n{table}\n");
-        }
-        let config = Config::parse(&text, &folder.path().join("agent.toml"))
-            .unwrap_or_else(|error| panic!("The rig's configuration is wrong: {error}"));
+        let path = folder.path().join("agent.toml");
+        std::fs::write(&path, text).expect("a file can be written");
+        let config =
+            Config::load(&path).unwrap_or_else(|error| panic!("The rig's configuration is wrong: {error}"));
         let driver: Arc<dyn Driver> = Arc::new(device.session());
         let agent =
             Agent::start(&config, driver, self.desktop, Compiler::new(bellhop())).expect("the agent starts");
-        Rig { host, device, agent: Some(agent), _folder: folder }
+        Rig { host, device, agent: Some(agent), folder }
     }
 }
 
@@ -164,6 +173,47 @@ impl Rig {
     #[must_use]
     pub fn running(&self) -> (usize, usize) {
         self.agent.as_ref().map_or((0, 0), Agent::running)
+    }
+
+    /// The agent's configuration as it is read.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    #[must_use]
+    pub fn agent_toml(&self) -> String {
+        std::fs::read_to_string(self.file("agent.toml")).expect("the rig wrote it")
+    }
+
+    /// The place of a file of the rig's: `agent.toml`, or `NAME.wasm` of a plugin that was given by its bytes.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Replaces the agent's configuration and has it read.
+    ///
+    /// # Panics
+    /// When there is no agent.
+    pub fn reload(&self, agent_toml: &str) -> Result<Reloaded, ConfigError> {
+        std::fs::write(self.file("agent.toml"), agent_toml).expect("a file can be written");
+        self.agent.as_ref().expect("it runs").reload()
+    }
+
+    /// The agent, until it is stopped.
+    #[must_use]
+    pub fn agent(&self) -> Option<&Agent> {
+        self.agent.as_ref()
+    }
+
+    /// How a plugin fares.
+    ///
+    /// # Panics
+    /// When there is none of this name.
+    #[must_use]
+    pub fn state(&self, plugin: &str) -> State {
+        let states = self.agent.as_ref().map(Agent::states).unwrap_or_default();
+        let state = states.into_iter().find(|(name, _)| **name == *plugin);
+        state.unwrap_or_else(|| panic!("There is no plugin {plugin}")).1
     }
 
     /// What all plugins wait to announce, because another agent has it.

@@ -1,14 +1,16 @@
 //! `bellhop run`: the daemon.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bellhop_agent::agent::Agent;
 use bellhop_agent::config::{Config, DriverChoice};
 use bellhop_agent::{footprint, logging};
 use bellhop_desktop::Chosen;
 use clap::Args;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::Pid;
 
 use super::{ConfigOption, LogOptions, Verdict, competitors, compiler, drivers, load};
 
@@ -36,28 +38,53 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     if config.driver != DriverChoice::Simulated {
         competitors::warn();
     }
-    let agent = Agent::start(&config, driver, desktop.desktop, compiler()?)?;
+    let agent = Arc::new(Agent::start(&config, driver, desktop.desktop, compiler()?)?);
     let taken = agent.awaited_by_all();
     if !taken.is_empty() {
         agent.stop();
         return Err(competitors::taken(taken).into());
     }
+    // A plugin may have demanded the end before: then this signal waits.
+    agent.ending().on_demand(|| {
+        if let Err(error) = kill(Pid::this(), Signal::SIGTERM) {
+            tracing::error!(%error, "Cannot end, as a plugin's `on-failure` says");
+        }
+    });
     ready(&agent, path);
     footprint::forget_the_start();
 
-    let signal = signals.wait().context("Cannot wait for signals")?;
+    let signal = loop {
+        match signals.wait().context("Cannot wait for signals")? {
+            // It may take a while, in which the end can be ordered.
+            Signal::SIGHUP => reload(&agent),
+            signal => break signal,
+        }
+    };
     // From here on a second signal ends the process at once.
     signals.thread_unblock().context("Cannot unblock signals")?;
     tracing::info!(%signal, "Stopping");
+    let demanded = agent.ending().reason();
     agent.stop();
     tracing::info!("Stopped");
-    Ok(Verdict::Well)
+    match demanded {
+        None => Ok(Verdict::Well),
+        Some(reason) => bail!("Ended, as `on-failure` says. {reason}"),
+    }
 }
 
-/// Holds back the signals that end the agent, in this thread and those it starts, so that they can be
+/// Has the configuration read again, and what came of it logged.
+fn reload(agent: &Arc<Agent>) {
+    let agent = agent.clone();
+    let reloading = std::thread::Builder::new().name("reload".into()).spawn(move || drop(agent.reload()));
+    if let Err(error) = reloading {
+        tracing::error!(%error, "Not reloaded: there is no thread for it");
+    }
+}
+
+/// Holds back the signals that end the agent or have it read its configuration, in this thread and those it starts, so that they can be
 /// waited for.
 fn block_signals() -> Result<SigSet> {
-    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
+    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
     signals.thread_block().context("Cannot block signals")?;
     Ok(signals)
 }

@@ -2,25 +2,37 @@
 
 use super::Host;
 use super::bindings::bellhop::guest::log::{self, Level};
+use crate::plugin::Record;
 
 /// The longest line that is taken, in bytes.
 const LONGEST_LINE: usize = 4096;
 
 impl log::Host for Host {
     fn write(&mut self, level: Level, message: String) {
-        log_line(&self.plugin, level, message);
+        log_line(&self.record, level, message);
     }
 }
 
 /// Writes a plugin's line to the agent's log.
-pub(crate) fn log_line(plugin: &str, level: Level, message: String) {
+pub(crate) fn log_line(record: &Record, level: Level, message: String) {
+    let plugin = &**record.plugin();
     let line = printable(message);
+    // What nobody reads costs nothing of the limit.
+    macro_rules! write_at {
+        ($level:ident) => {
+            if tracing::enabled!(target: "bellhop::plugin", tracing::Level::$level)
+                && record.may_log(line.len())
+            {
+                tracing::event!(target: "bellhop::plugin", tracing::Level::$level, plugin, "{line}");
+            }
+        };
+    }
     match level {
-        Level::Trace => tracing::trace!(target: "bellhop::plugin", plugin, "{line}"),
-        Level::Debug => tracing::debug!(target: "bellhop::plugin", plugin, "{line}"),
-        Level::Info => tracing::info!(target: "bellhop::plugin", plugin, "{line}"),
-        Level::Warn => tracing::warn!(target: "bellhop::plugin", plugin, "{line}"),
-        Level::Error => tracing::error!(target: "bellhop::plugin", plugin, "{line}"),
+        Level::Trace => write_at!(TRACE),
+        Level::Debug => write_at!(DEBUG),
+        Level::Info => write_at!(INFO),
+        Level::Warn => write_at!(WARN),
+        Level::Error => write_at!(ERROR),
     }
 }
 

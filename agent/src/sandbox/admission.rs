@@ -282,6 +282,7 @@ mod tests {
         let exports: Vec<_> = contract().exports.keys().map(InterfaceName::short).collect();
         let expected = [
             "clipboard-events",
+            "hand-over",
             "hgcm-completions",
             "host-events",
             "lifecycle",

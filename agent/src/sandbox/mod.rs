@@ -7,6 +7,7 @@
 //! in `handlers`.
 
 pub mod admission;
+mod bounds;
 pub mod cache;
 pub mod compile;
 pub mod engine;
@@ -20,23 +21,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use tokio::runtime::Runtime;
-use wasmtime::component::{InstancePre, Linker};
-use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline, WasmBacktrace};
+use wasmtime::component::{ComponentNamedList, InstancePre, Lift, Lower, TypedFunc};
+use wasmtime::{Engine, Store, UpdateDeadline, WasmBacktrace};
 
 use crate::config::{Limits, Plugin};
 use crate::grants;
 use crate::host::bindings::exports::bellhop::guest::lifecycle;
-use crate::host::{Host, printable};
+use crate::host::{Host, Linker, printable};
+use crate::plugin::{Clocks, Used};
+use bounds::Bounds;
 use cache::{Cache, Loaded};
 use handlers::{Handlers, Indices};
 use ticker::{TICK, Ticker};
 
 pub use lifecycle::Subscription;
-
-/// Core instances, memories and tables that a component may be made of. A component from a language's
-/// usual tools has a handful.
-const MOST_PARTS: usize = 64;
 
 /// So many functions of a trap's backtrace are shown.
 const MOST_FRAMES: usize = 8;
@@ -56,13 +56,14 @@ pub struct Program {
     handlers: Indices,
     limits: Limits,
     clock: wasi::Clock,
+    sha256: String,
 }
 
 /// What a store holds: the world outside, and the bounds.
 pub struct Guest {
     /// What host functions act on.
     pub host: Host,
-    limits: StoreLimits,
+    bounds: Bounds,
     budget: Budget,
     stop: Arc<AtomicBool>,
     clock: wasi::Clock,
@@ -86,7 +87,11 @@ pub struct Instance {
     handlers: Handlers,
     limits: Limits,
     clock: wasi::Clock,
+    took: Clocks,
 }
+
+/// A plugin's own word on a call.
+type Said<T> = Result<T, String>;
 
 /// A call that ended badly. The instance is of no further use.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +108,9 @@ pub enum Fault {
     /// It trapped, or exceeded its memory.
     #[error("{0}")]
     Trap(String),
+    /// A host function panicked.
+    #[error("The agent's own code panicked: {0}")]
+    Panic(String),
 }
 
 /// Carried through a trap by the epoch callback, to tell why.
@@ -155,11 +163,24 @@ impl Sandbox {
             pre,
             limits: plugin.limits,
             clock,
+            sha256: cache::digest(&bytes),
         })
     }
 }
 
 impl Program {
+    /// The SHA-256 digest of the component, in hexadecimal.
+    #[must_use]
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// Whether an instance can be told what its predecessor knew.
+    #[must_use]
+    pub fn takes_over(&self) -> bool {
+        self.handlers.hand_over.is_some()
+    }
+
     /// Makes an instance with a store of its own. `stop` ends whatever call is under way.
     ///
     /// # Errors
@@ -168,21 +189,14 @@ impl Program {
         let limits = &self.limits;
         let guest = Guest {
             host,
-            limits: StoreLimitsBuilder::new()
-                .memory_size(limits.memory.get())
-                .table_elements(limits.table_elements as usize)
-                .instances(MOST_PARTS)
-                .memories(MOST_PARTS)
-                .tables(MOST_PARTS)
-                .trap_on_grow_failure(true)
-                .build(),
+            bounds: Bounds::new(limits),
             budget: Budget::new(limits),
             stop,
             clock: self.clock.clone(),
             wasi: None,
         };
         let mut store = Store::new(&self.sandbox.engine, guest);
-        store.limiter(|guest| &mut guest.limits);
+        store.limiter(|guest| &mut guest.bounds);
         store.set_hostcall_fuel(limits.host_call_allocation.get());
         store.epoch_deadline_callback(|mut context| {
             let guest = context.data_mut();
@@ -206,6 +220,7 @@ impl Program {
                 handlers,
                 limits: self.limits,
                 clock: self.clock.clone(),
+                took: Clocks::default(),
             }),
             Err(error) => Err(Fault::of(error, &self.limits)),
         }
@@ -219,16 +234,61 @@ impl Instance {
     /// A [`Fault`], after which the instance is of no use.
     pub fn init(&mut self, config: &str) -> Result<Result<Subscription, String>, Fault> {
         let lifecycle = self.lifecycle.clone();
-        self.call(|store| lifecycle.call_init(store, config))
+        self.call("lifecycle.init", lifecycle.func_init(), (config,))
     }
 
-    /// Makes one call within a fresh budget.
-    fn call<T>(&mut self, call: impl FnOnce(&mut Store<Guest>) -> wasmtime::Result<T>) -> Result<T, Fault> {
+    /// Makes one call within a fresh budget: the one place that every call of an export goes through.
+    fn call<P, T>(
+        &mut self,
+        export: &'static str,
+        function: TypedFunc<P, (Said<T>,)>,
+        params: P,
+    ) -> Result<Said<T>, Fault>
+    where
+        P: ComponentNamedList + Lower + Serialize,
+        T: Serialize,
+        (Said<T>,): ComponentNamedList + Lift,
+    {
+        let tap = self.store.data().host.tap.clone();
+        let calling = tap.calling(export, &params);
         self.store.data_mut().budget = Budget::new(&self.limits);
         self.store.set_epoch_deadline(1);
         let _running = self.sandbox.ticker.running();
         let _clock = self.clock.as_deref().map(Runtime::enter);
-        call(&mut self.store).map_err(|error| Fault::of(error, &self.limits))
+        let before = Instant::now();
+        let outcome = function.call(&mut self.store, params);
+        let wall = before.elapsed();
+        let ticks = u32::try_from(self.store.data().budget.ticks).unwrap_or(u32::MAX);
+        self.took = Clocks { cpu: TICK.saturating_mul(ticks), wall };
+        match outcome {
+            Ok((said,)) => {
+                calling.returned(&said);
+                Ok(said)
+            }
+            Err(error) => {
+                let fault = Fault::of(error, &self.limits);
+                calling.faulted(&fault.to_string());
+                Err(fault)
+            }
+        }
+    }
+
+    /// What its host functions act on.
+    pub(crate) fn host_mut(&mut self) -> &mut Host {
+        &mut self.store.data_mut().host
+    }
+
+    /// What the last call took.
+    #[must_use]
+    pub fn took(&self) -> Clocks {
+        self.took
+    }
+
+    /// What it uses of its limits.
+    #[must_use]
+    pub fn used(&self) -> Used {
+        let Guest { host, bounds, .. } = self.store.data();
+        Used { memory: bounds.memory as u64, table_elements: bounds.table_elements as u64, ..host.used() }
     }
 }
 
@@ -236,7 +296,7 @@ impl Guest {
     /// What it has of WASI, made when it is first used.
     fn wasi(&mut self) -> &mut wasi::Wasi {
         let Self { host, clock, wasi, .. } = self;
-        wasi.get_or_insert_with(|| Box::new(wasi::Wasi::new(&host.plugin, clock.clone())))
+        wasi.get_or_insert_with(|| Box::new(wasi::Wasi::new(host, clock.clone())))
     }
 
     /// Charges one tick, and says which clock it exceeds. Called when guest code is running as the
@@ -258,21 +318,27 @@ impl Guest {
 impl Budget {
     fn new(limits: &Limits) -> Self {
         // The first tick may come at once: it is on the house.
-        let most_ticks = limits.cpu_per_event.as_nanos().div_ceil(TICK.as_nanos()) + 1;
+        let most_ticks = limits.cpu_per_event.0.as_nanos().div_ceil(TICK.as_nanos()) + 1;
         let now = Instant::now();
         Self {
             ticks: 0,
             most_ticks: u64::try_from(most_ticks).unwrap_or(u64::MAX),
-            deadline: now.checked_add(limits.wall_per_event).unwrap_or(now),
+            deadline: now.checked_add(limits.wall_per_event.0).unwrap_or(now),
         }
     }
 }
 
 impl Fault {
+    /// The fault that a panic of the agent's is.
+    pub(crate) fn of_panic(panic: &(dyn std::any::Any + Send)) -> Self {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        Self::Panic(text.or_else(|| panic.downcast_ref().copied()).unwrap_or("no reason given").to_owned())
+    }
+
     fn of(error: wasmtime::Error, limits: &Limits) -> Self {
         match error.downcast_ref::<Overrun>() {
-            Some(Overrun::Cpu) => Self::Cpu(limits.cpu_per_event),
-            Some(Overrun::Wall) => Self::Wall(limits.wall_per_event),
+            Some(Overrun::Cpu) => Self::Cpu(limits.cpu_per_event.0),
+            Some(Overrun::Wall) => Self::Wall(limits.wall_per_event.0),
             Some(Overrun::Stopped) => Self::Stopped,
             None => Self::Trap(format!("{}{}", error.root_cause(), whereabouts(&error))),
         }

@@ -19,7 +19,8 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, async_trait}
 use super::Guest;
 use super::surface::InterfaceName;
 use crate::host::bindings::bellhop::guest::log::Level;
-use crate::host::log_line;
+use crate::host::{Host, log_line};
+use crate::plugin::Record;
 
 /// The packages of which a plugin may import everything, all of the generation 0.2.
 const PACKAGES: [&str; 6] =
@@ -75,9 +76,9 @@ pub(super) fn clock() -> std::io::Result<Arc<Runtime>> {
 
 impl Wasi {
     /// What a new incarnation has.
-    pub(super) fn new(plugin: &Arc<str>, clock: Clock) -> Self {
-        let printed =
-            |level| Printed(Arc::new(Mutex::new(Lines { plugin: plugin.clone(), level, begun: vec![] })));
+    pub(super) fn new(host: &Host, clock: Clock) -> Self {
+        let lines = |level| Lines { record: host.record().clone(), level, begun: Vec::new() };
+        let printed = |level| Printed(Arc::new(Mutex::new(lines(level))));
         let mut table = ResourceTable::new();
         table.set_max_capacity(MOST_RESOURCES);
         let context = WasiCtxBuilder::new()
@@ -158,7 +159,7 @@ struct Printed(Arc<Mutex<Lines>>);
 
 /// What of a line is there already.
 struct Lines {
-    plugin: Arc<str>,
+    record: Arc<Record>,
     level: Level,
     begun: Vec<u8>,
 }
@@ -179,7 +180,7 @@ impl Lines {
 
     fn end(&mut self) {
         let line = String::from_utf8_lossy(&std::mem::take(&mut self.begun)).into_owned();
-        log_line(&self.plugin, self.level, line);
+        log_line(&self.record, self.level, line);
     }
 }
 

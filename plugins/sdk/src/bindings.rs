@@ -68,6 +68,8 @@ handler!(property_events:
     "bellhop:guest/types@0.1.0": crate::error::types);
 handler!(window_events:
     "package bellhop:sdk; world window-events { export bellhop:guest/window-events@0.1.0; }", "bellhop:sdk/window-events");
+handler!(hand_over:
+    "package bellhop:sdk; world hand-over { export bellhop:guest/hand-over@0.1.0; }", "bellhop:sdk/hand-over");
 handler!(clipboard_events:
     "package bellhop:sdk; world clipboard-events { export bellhop:guest/clipboard-events@0.1.0; }", "bellhop:sdk/clipboard-events",
     "bellhop:guest/types@0.1.0": crate::error::types,

@@ -30,7 +30,7 @@ impl<P: Plugin> Slot<P> {
     }
 
     /// Calls a handler of the plugin.
-    pub fn call(&self, handler: impl FnOnce(&mut P) -> Result<(), String>) -> Result<(), String> {
+    pub fn call<T>(&self, handler: impl FnOnce(&mut P) -> Result<T, String>) -> Result<T, String> {
         let mut slot = self.0.try_borrow_mut().map_err(|_| "Called from within itself")?;
         handler(slot.as_mut().ok_or("Called before it was started")?)
     }
@@ -134,6 +134,18 @@ macro_rules! __handler {
         $crate::bindings::property_events::export!(
             $component with_types_in $crate::bindings::property_events
         );
+    };
+    ($plugin:ty, $slot:ident, $component:ident, HandOver) => {
+        impl $crate::bindings::hand_over::exports::bellhop::guest::hand_over::Guest for $component {
+            fn save(largest: u64) -> ::std::result::Result<::std::vec::Vec<u8>, ::std::string::String> {
+                $slot.with(|slot| slot.call(|plugin| $crate::HandOver::save(plugin, largest)))
+            }
+
+            fn restore(state: ::std::vec::Vec<u8>) -> ::std::result::Result<(), ::std::string::String> {
+                $slot.with(|slot| slot.call(|plugin| $crate::HandOver::restore(plugin, state)))
+            }
+        }
+        $crate::bindings::hand_over::export!($component with_types_in $crate::bindings::hand_over);
     };
     ($plugin:ty, $slot:ident, $component:ident, WindowEvents) => {
         impl $crate::bindings::window_events::exports::bellhop::guest::window_events::Guest for $component {

@@ -77,6 +77,24 @@ pub trait WindowEvents: Plugin {
     fn on_windows_changed(&mut self) -> Result<(), String>;
 }
 
+/// A plugin that hands what it knows to the one that takes its place, when its component or its
+/// configuration was changed. One that is started anew after a fault is handed nothing.
+pub trait HandOver: Plugin {
+    /// What the successor is to know, at most so many bytes: the limit `hand-over`. If the successor comes to
+    /// nothing, the plugin goes on.
+    ///
+    /// # Errors
+    /// An error keeps the successor from its place; its text is shown to the administrator.
+    fn save(&mut self, largest: u64) -> Result<Vec<u8>, String>;
+
+    /// What the predecessor saved, which may be of another version. Called after
+    /// [`start`](Plugin::start) and before anything else.
+    ///
+    /// # Errors
+    /// An error keeps the predecessor in its place; its text is shown to the administrator.
+    fn restore(&mut self, state: Vec<u8>) -> Result<(), String>;
+}
+
 /// A plugin that uses the [`clipboard`](crate::clipboard).
 pub trait ClipboardEvents: Plugin {
     /// A watched selection has another owner, or its owner other content. `formats` is what can be read,

@@ -69,7 +69,7 @@ pub use config::NoConfig;
 pub use error::Error;
 pub use error::types::{Rectangle, Token};
 pub use handlers::{
-    ClipboardEvents, HgcmCompletions, HostEvents, Plugin, PropertyEvents, Subscription, TimerEvents,
-    WindowEvents,
+    ClipboardEvents, HandOver, HgcmCompletions, HostEvents, Plugin, PropertyEvents, Subscription,
+    TimerEvents, WindowEvents,
 };
 pub use sets::{Capabilities, Events};

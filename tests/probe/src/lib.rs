@@ -8,8 +8,8 @@ use std::time::Duration;
 use bellhop_plugin::hgcm::{self, Client, Completion, Parameter, Value};
 use bellhop_plugin::properties::{self, Change, Property};
 use bellhop_plugin::{
-    Buffer, Capabilities, Error, Events, HgcmCompletions, Plugin, PropertyEvents, Subscription, TimerEvents,
-    Token, info, plugin, timers,
+    Buffer, Capabilities, Error, Events, HandOver, HgcmCompletions, Plugin, PropertyEvents, Subscription,
+    TimerEvents, Token, info, plugin, timers,
 };
 use serde::Deserialize;
 
@@ -17,7 +17,15 @@ use serde::Deserialize;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    #[serde(default)]
     steps: Vec<Step>,
+    /// What it knows of itself, and hands over; nothing until it was handed something.
+    knows: Option<String>,
+    /// How many bytes it hands over, in the place of that.
+    hands_over: Option<usize>,
+    /// It refuses to be handed anything.
+    #[serde(default)]
+    refuses: bool,
 }
 
 /// One thing to do.
@@ -51,15 +59,20 @@ pub struct Probe {
     watch: Token,
     timer: Token,
     buffer: Option<Buffer>,
+    knows: Option<String>,
+    hands_over: Option<usize>,
+    refuses: bool,
 }
 
-plugin!(Probe: HgcmCompletions, TimerEvents, PropertyEvents);
+plugin!(Probe: HgcmCompletions, TimerEvents, PropertyEvents, HandOver);
 
 impl Plugin for Probe {
     type Config = Config;
 
     fn start(config: Config) -> Result<(Self, Subscription), String> {
-        let mut probe = Self::default();
+        let Config { knows, hands_over, refuses, .. } = &config;
+        let mut probe =
+            Self { knows: knows.clone(), hands_over: *hands_over, refuses: *refuses, ..Self::default() };
         for step in config.steps {
             let said = format!("{step:?}");
             match probe.take(step) {
@@ -68,6 +81,26 @@ impl Plugin for Probe {
             }
         }
         Ok((probe, Subscription { events: Events::empty(), capabilities: Capabilities::empty() }))
+    }
+}
+
+impl HandOver for Probe {
+    fn save(&mut self, largest: u64) -> Result<Vec<u8>, String> {
+        info!("hands over at most {largest} bytes");
+        Ok(match self.hands_over {
+            Some(bytes) => vec![b'x'; bytes],
+            None => self.knows.clone().unwrap_or_default().into_bytes(),
+        })
+    }
+
+    fn restore(&mut self, state: Vec<u8>) -> Result<(), String> {
+        if self.refuses {
+            return Err("it wants to know nothing".to_owned());
+        }
+        let knows = String::from_utf8(state).map_err(|error| error.to_string())?;
+        info!("was handed {knows:?}");
+        self.knows = Some(knows);
+        Ok(())
     }
 }
 

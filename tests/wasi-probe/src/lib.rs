@@ -91,7 +91,8 @@ fn attempt(what: Try) -> String {
         }
         Try::Read => format!("{:?}", stdin::get_stdin().blocking_read(1)),
         Try::Ready => {
-            let (now, never) = (monotonic_clock::subscribe_duration(0), monotonic_clock::subscribe_duration(u64::MAX));
+            let (now, never) =
+                (monotonic_clock::subscribe_duration(0), monotonic_clock::subscribe_duration(u64::MAX));
             format!("{:?} {} {}", poll::poll(&[&never, &now]), now.ready(), never.ready())
         }
         Try::Wait => {
