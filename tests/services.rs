@@ -9,11 +9,13 @@ fn probe(name: &str, grants: &str, steps: &str) -> Rig {
 }
 
 fn told(setup: Setup, name: &str, grants: &str, steps: &str) -> Rig {
-    // It imports both interfaces, so each must be granted in some way.
+    // It imports all of these interfaces, so each must be granted in some way.
     let mut grants = grants.to_owned();
-    for (key, least) in
-        [("hgcm", r#"hgcm = { None = [] }"#), ("properties", r#"properties = { read = [""] }"#)]
-    {
+    for (key, least) in [
+        ("hgcm", r#"hgcm = { None = [] }"#),
+        ("properties", r#"properties = { read = [""] }"#),
+        ("raw-requests", r#"raw-requests = ["Idle"]"#),
+    ] {
         if !grants.contains(key) {
             grants = [grants.as_str(), least]
                 .into_iter()
@@ -225,4 +227,21 @@ fn a_buffer_grows_with_zeros_up_to_its_limit() {
         "Buffer(16777207, 10): failed: Invalid: 16777217 bytes more are beyond the limit",
     );
     says("services-buffer", "Buffer(9007199254740993, 1): failed");
+}
+
+#[test]
+fn a_granted_request_is_made_as_bytes_and_no_other() {
+    let rig = probe(
+        "services-raw",
+        r#"raw-requests = ["GetHostTime"]"#,
+        "{ raw = [10, 8] }, { raw = [10, 9] }, { raw = [217, 8] }, { raw = [41, 4] }, { raw = [9999, 8] }",
+    );
+
+    assert_eq!(rig.running(), (1, 1));
+    says("services-raw", "Raw(10, 8): 8 bytes");
+    says("services-raw", "Raw(10, 9): failed");
+    says("services-raw", "its body has 9 bytes; 8 are wanted at least");
+    says("services-raw", r#"not granted: raw-requests = ["GetSessionId"]"#);
+    says("services-raw", r#"not granted: raw-requests = ["AcknowledgeEvents"]"#);
+    says("services-raw", "request 9999 has no name");
 }

@@ -1,8 +1,8 @@
 //! Authority: what `agent.toml` lets one plugin hear, announce and import.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use driver_core::wire::{Capabilities, Events, guest_property};
+use driver_core::wire::{Capabilities, Events, RequestType, guest_property};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -14,6 +14,8 @@ use crate::host::{INTERFACES, Interface};
 pub enum GrantKey {
     /// Typed requests to the host, listed by name.
     Requests,
+    /// Any other request, listed by its type's name: the interface `raw-requests`, when any is named.
+    RawRequests,
     /// Objects of the guest's desktop, listed by name.
     Desktop,
     /// Services of the host: the interface `hgcm`, when any is named.
@@ -28,6 +30,7 @@ impl GrantKey {
     pub fn name(self) -> &'static str {
         match self {
             Self::Requests => "requests",
+            Self::RawRequests => "raw-requests",
             Self::Desktop => "desktop",
             Self::Hgcm => "hgcm",
             Self::Properties => "properties",
@@ -48,6 +51,9 @@ pub struct GrantsTable {
     /// Names of request interfaces.
     #[serde(default)]
     pub requests: Vec<Spanned<String>>,
+    /// Names of types of requests.
+    #[serde(default)]
+    pub raw_requests: Vec<Spanned<String>>,
     /// Names of desktop interfaces.
     #[serde(default)]
     pub desktop: Vec<Spanned<String>>,
@@ -139,6 +145,8 @@ pub struct Authority {
     pub events: Events,
     /// Guest capabilities that it may announce.
     pub capabilities: Capabilities,
+    /// Types of requests that it may make as bytes.
+    pub raw_requests: BTreeSet<RequestType>,
     /// Services that it may connect to, and their functions that it may call.
     pub hgcm: BTreeMap<String, Functions>,
     /// Guest properties that it may read and write.
@@ -187,6 +195,10 @@ impl Authority {
         each(&table.capabilities, "guest capability", &capability_names(), &mut |name| {
             Capabilities::from_name(name).map(|found| authority.capabilities |= found).is_some()
         });
+        each(&table.raw_requests, "request that plugins may make", &request_names(), &mut |name| {
+            let free = RequestType::from_name(name).filter(|found| found.spec().is_some_and(|s| s.is_free()));
+            free.map(|found| authority.raw_requests.insert(found)).is_some()
+        });
         for (key, names) in [(GrantKey::Requests, &table.requests), (GrantKey::Desktop, &table.desktop)] {
             let kind = format!("interface under `{}`", key.name());
             each(names, &kind, &interface_names(key), &mut |name| {
@@ -208,6 +220,7 @@ impl Authority {
             .filter(|(index, interface)| match interface.key {
                 None => true,
                 Some(GrantKey::Requests | GrantKey::Desktop) => self.interfaces.contains(index),
+                Some(GrantKey::RawRequests) => !self.raw_requests.is_empty(),
                 Some(GrantKey::Hgcm) => !self.hgcm.is_empty(),
                 Some(GrantKey::Properties) => self.properties != Properties::default(),
             })
@@ -236,6 +249,20 @@ impl Authority {
     pub fn permit_capabilities(&self, wanted: Capabilities) -> Result<(), String> {
         let name = |bit| Capabilities::from_bits(bit).and_then(Capabilities::name);
         missing("capabilities", (wanted - self.capabilities).bits(), name)
+    }
+
+    /// The check on a type of request.
+    ///
+    /// # Errors
+    /// Which grant is missing.
+    pub fn permit_request(&self, request: RequestType) -> Result<(), String> {
+        match self.raw_requests.contains(&request) {
+            true => Ok(()),
+            false => Err(match request.name() {
+                Some(name) => format!("not granted: raw-requests = [{name:?}]"),
+                None => format!("not granted, and cannot be: {request} has no name"),
+            }),
+        }
     }
 
     /// The check on a service.
@@ -328,6 +355,12 @@ pub fn event_names() -> Vec<&'static str> {
 #[must_use]
 pub fn capability_names() -> Vec<&'static str> {
     Capabilities::all().iter().filter_map(Capabilities::name).collect()
+}
+
+/// The types of requests that can be granted, by name.
+#[must_use]
+pub fn request_names() -> Vec<&'static str> {
+    RequestType::ALL.iter().filter(|spec| spec.is_free()).map(|spec| spec.name).collect()
 }
 
 /// The interfaces that can be granted under a key, by name.

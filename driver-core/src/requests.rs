@@ -6,9 +6,10 @@ use crate::wire::display::{self, DisplayDef, DisplayFlags, MAX_DISPLAYS};
 use crate::wire::visible_region::{self, Rect};
 use crate::wire::{
     Events, Facility, FacilityStatus, GetHostTime, GetHostVersion, GetSeamlessChangeRequest, GetSessionId,
-    Malformed, ReportGuestStatus, Request, SeamlessMode, Status,
+    Malformed, ReportGuestStatus, Request, RequestHeader, RequestSpec, RequestType, SeamlessMode, Status,
 };
 use crate::{Driver, Error, Result};
+use zerocopy::IntoBytes as _;
 
 /// What the host wants of one display. What is `None` is to stay as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,6 +179,32 @@ pub fn session_id(driver: &dyn Driver) -> Result<u64> {
 /// `VERR_NOT_SUPPORTED` when the host was told not to give it; what it says otherwise.
 pub fn host_time(driver: &dyn Driver) -> Result<u64> {
     Ok(submit(driver, "ask for the host's time", GetHostTime::new())?.milliseconds.get())
+}
+
+/// Submits a request of any type from what follows its header, and gives that back as the host left it.
+///
+/// # Errors
+/// `VERR_NOT_SUPPORTED` for a type that is not [free](RequestSpec::is_free), `VERR_INVALID_PARAMETER` for a
+/// body whose length is not the type's; what the host or the driver says otherwise.
+pub fn raw(driver: &dyn Driver, request: RequestType, body: &[u8]) -> Result<Vec<u8>> {
+    let refused = |why: &str, status| Err(Error::new(format!("make {request} ({why})"), status));
+    let Some(spec) = request.spec().filter(RequestSpec::is_free) else {
+        return refused("it is the session's or the kernel's, or unknown", Status::NOT_SUPPORTED);
+    };
+    let header = RequestHeader::SIZE as usize;
+    match u32::try_from(header + body.len()) {
+        Ok(size) if spec.size.admits(size) => {
+            let mut packet = RequestHeader::new(request, size).as_bytes().to_vec();
+            packet.extend_from_slice(body);
+            submit_bytes(driver, request.name().unwrap_or("make a request"), &mut packet)?;
+            Ok(packet.split_off(header))
+        }
+        _ => {
+            let least = spec.size.least() as usize - header;
+            let why = format!("its body has {} bytes; {least} are wanted at least", body.len());
+            refused(&why, Status::INVALID_PARAMETER)
+        }
+    }
 }
 
 /// Submits a typed packet and gives back the host's answer to it.

@@ -7,6 +7,10 @@ use bellhop_agent::grants::{All, Authority, Clipboard, Direction, Functions, Was
 pub(super) fn in_words(authority: &Authority) -> Vec<(&'static str, String)> {
     let mut words =
         vec![("hear", authority.events.to_string()), ("announce", authority.capabilities.to_string())];
+    if !authority.raw_requests.is_empty() {
+        let requests: Vec<_> = authority.raw_requests.iter().map(ToString::to_string).collect();
+        words.push(("make", requests.join(", ")));
+    }
     let services: Vec<_> = authority.hgcm.iter().map(|(name, functions)| service(name, functions)).collect();
     if !services.is_empty() {
         words.push(("call", services.join("; ")));

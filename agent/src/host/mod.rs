@@ -14,6 +14,7 @@ mod log;
 mod outputs;
 mod outside;
 mod properties;
+mod raw_requests;
 mod seamless;
 mod standing;
 pub mod tapped;
@@ -206,8 +207,11 @@ pub const PACKAGE: &str = "bellhop:guest";
 /// A place in the table: the interface, and the key that grants it.
 macro_rules! interface {
     ($name:ident, $key:expr) => {
+        interface!($name, stringify!($name), $key)
+    };
+    ($name:ident, $wit:expr, $key:expr) => {
         Interface {
-            name: stringify!($name),
+            name: $wit,
             key: $key,
             link: |linker| wit::$name::add_to_linker::<_, HasSelf<Host>>(linker, |guest| &mut guest.host),
         }
@@ -215,7 +219,7 @@ macro_rules! interface {
 }
 
 /// All interfaces that this agent offers.
-pub const INTERFACES: [Interface; 13] = [
+pub const INTERFACES: [Interface; 14] = [
     interface!(types, None),
     interface!(log, None),
     interface!(clock, None),
@@ -224,6 +228,7 @@ pub const INTERFACES: [Interface; 13] = [
     interface!(display, Some(GrantKey::Requests)),
     interface!(seamless, Some(GrantKey::Requests)),
     interface!(guest, Some(GrantKey::Requests)),
+    interface!(raw_requests, "raw-requests", Some(GrantKey::RawRequests)),
     interface!(hgcm, Some(GrantKey::Hgcm)),
     interface!(properties, Some(GrantKey::Properties)),
     interface!(outputs, Some(GrantKey::Desktop)),

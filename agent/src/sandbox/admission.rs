@@ -198,6 +198,7 @@ pub fn grant(interface: &Interface) -> String {
         Some(key @ (GrantKey::Requests | GrantKey::Desktop)) => {
             format!("{} = [\"{}\"]", key.name(), interface.name)
         }
+        Some(GrantKey::RawRequests) => "raw-requests = [\"TYPE\"]".to_owned(),
         Some(GrantKey::Hgcm) => "hgcm = { SERVICE = \"all\" }".to_owned(),
         Some(GrantKey::Properties) => "properties = { read = [\"PATTERN\"] }".to_owned(),
     }
@@ -212,7 +213,9 @@ pub fn unused(surface: &Surface, authority: &Authority) -> Vec<String> {
         .linked()
         .filter(unused)
         .map(|interface| match interface.key {
-            Some(key @ (GrantKey::Hgcm | GrantKey::Properties)) => key.name().to_owned(),
+            Some(key @ (GrantKey::RawRequests | GrantKey::Hgcm | GrantKey::Properties)) => {
+                key.name().to_owned()
+            }
             _ => grant(interface),
         })
         .collect();

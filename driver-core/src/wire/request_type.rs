@@ -174,6 +174,22 @@ impl RequestType {
     }
 }
 
+/// What changes all that a session hears and announces, whoever in it makes the request.
+const OF_THE_SESSION: [RequestType; 3] = [
+    RequestType::ACKNOWLEDGE_EVENTS,
+    RequestType::CTL_GUEST_FILTER_MASK,
+    RequestType::REPORT_GUEST_CAPABILITIES,
+];
+
+impl RequestSpec {
+    /// Whether a part of an agent may make it on its own account: the kernel's drivers let it pass, and it
+    /// changes nothing that belongs to the session as a whole.
+    pub fn is_free(&self) -> bool {
+        let passes = matches!(self.permission, Permission::User | Permission::Trusted);
+        passes && !OF_THE_SESSION.contains(&self.request_type)
+    }
+}
+
 impl fmt::Display for RequestType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
@@ -225,6 +241,17 @@ mod tests {
             numbers_of(&[Permission::Trusted]),
             [55, 74, 100, 101, 110, 112, 210, 211, 212, 213, 214, 215, 216, 218]
         );
+    }
+
+    #[test]
+    fn what_belongs_to_the_session_or_the_kernel_is_not_free() {
+        let free: Vec<_> = RequestType::ALL.iter().filter(|spec| spec.is_free()).collect();
+
+        assert!(free.iter().any(|spec| spec.request_type == RequestType::GET_VRDP_CHANGE_REQUEST));
+        assert_eq!(free.len(), 25 + 14 - OF_THE_SESSION.len());
+        for owned in [41, 42, 50, 55, 56, 58, 60, 63, 65] {
+            assert!(free.iter().all(|spec| spec.request_type.0 != owned), "{owned}");
+        }
     }
 
     #[test]

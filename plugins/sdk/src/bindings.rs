@@ -21,6 +21,7 @@ wit_bindgen::generate!({
             import bellhop:guest/display@0.1.0;
             import bellhop:guest/seamless@0.1.0;
             import bellhop:guest/guest@0.1.0;
+            import bellhop:guest/raw-requests@0.1.0;
             import bellhop:guest/hgcm@0.1.0;
             import bellhop:guest/properties@0.1.0;
             import bellhop:guest/outputs@0.1.0;

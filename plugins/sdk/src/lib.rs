@@ -63,7 +63,7 @@ pub mod bindings;
 #[doc(hidden)]
 pub mod export;
 
-pub use bindings::bellhop::guest::{clock, display, outputs, seamless, windows};
+pub use bindings::bellhop::guest::{clock, display, outputs, raw_requests, seamless, windows};
 pub use buffers::{Buffer, LARGEST_READ};
 pub use config::NoConfig;
 pub use error::Error;
