@@ -61,7 +61,7 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     p2::add_to_linker_sync(linker)?;
     // Its way to wait gives way to ours.
     linker.allow_shadowing(true);
-    poll::add_to_linker::<Guest, NeverWaits>(linker, |guest| NeverWaits(guest.wasi()))?;
+    poll::add_to_linker::<Guest, Waits>(linker, |guest| NeverWaits(guest.wasi()))?;
     linker.allow_shadowing(false);
     Ok(())
 }
@@ -103,7 +103,10 @@ impl WasiView for Guest {
 /// `wasi:io/poll`, which tells what is ready, and stops whoever would wait for what is not.
 struct NeverWaits<'a>(&'a mut Wasi);
 
-impl HasData for NeverWaits<'_> {
+/// Gets it from a store.
+struct Waits;
+
+impl HasData for Waits {
     type Data<'a> = NeverWaits<'a>;
 }
 

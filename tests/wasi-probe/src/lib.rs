@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use bellhop_plugin::{Plugin, Subscription, info, plugin};
+use bellhop_plugin::{Capabilities, Events, Plugin, Subscription, info, plugin};
 use serde::Deserialize;
 
 /// WASI, as far as it is tried.
@@ -59,7 +59,7 @@ impl Plugin for WasiProbe {
         for what in config.tries {
             info!("{what:?}: {}", attempt(what));
         }
-        Ok((Self, Subscription::default()))
+        Ok((Self, Subscription { events: Events::empty(), capabilities: Capabilities::empty() }))
     }
 }
 
