@@ -90,6 +90,12 @@ impl Agent {
         self.plugins.iter().map(|plugin| (plugin.name().clone(), plugin.state())).collect()
     }
 
+    /// What can be seen of it while it runs.
+    #[must_use]
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
     /// What every plugin that runs waits for, because another agent has it for itself: while that is so,
     /// none of them can work. Nothing when one can.
     #[must_use]

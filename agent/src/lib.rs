@@ -8,6 +8,7 @@
 
 pub mod agent;
 pub mod config;
+pub mod control;
 pub mod dispatch;
 pub mod grants;
 pub mod host;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use bellhop_agent::agent::Agent;
 use bellhop_agent::config::Config;
+use bellhop_agent::control::Control;
+use bellhop_agent::control::status::Facts;
 use bellhop_agent::sandbox::compile::Compiler;
 use bellhop_desktop::{Desktop, Outputs};
 use driver_core::Driver;
@@ -47,7 +49,7 @@ pub struct Rig {
     /// The guest's device, for sessions beside the agent's.
     pub device: Arc<PciDevice>,
     agent: Option<Agent>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Setup {
@@ -149,7 +151,7 @@ impl RigBuilder {
         let driver: Arc<dyn Driver> = Arc::new(device.session());
         let agent =
             Agent::start(&config, driver, self.desktop, Compiler::new(bellhop())).expect("the agent starts");
-        Rig { host, device, agent: Some(agent), _folder: folder }
+        Rig { host, device, agent: Some(agent), folder }
     }
 }
 
@@ -170,6 +172,30 @@ impl Rig {
     #[must_use]
     pub fn awaited_by_all(&self) -> Capabilities {
         self.agent.as_ref().map_or(Capabilities::empty(), Agent::awaited_by_all)
+    }
+
+    /// Serves the agent's control socket, for as long as what is returned lives, and says where it is.
+    ///
+    /// # Panics
+    /// When it cannot be served, or the agent was stopped.
+    #[must_use]
+    pub fn control(&self) -> (Control, PathBuf) {
+        let path = self.folder.path().join("control/control.sock");
+        let facts = Facts {
+            version: "test".to_owned(),
+            process: std::process::id(),
+            driver: "simulated".to_owned(),
+            desktop: "headless".to_owned(),
+            config: "none".to_owned(),
+        };
+        let board = self.agent.as_ref().expect("the agent runs").board().clone();
+        (Control::start(&path, facts, board).expect("the socket is served"), path)
+    }
+
+    /// Where a test may put files.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Waits until the guest has told its host what is wanted.

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use bellhop_agent::agent::Agent;
-use bellhop_agent::config::{Config, DriverChoice};
+use bellhop_agent::config::{Config, ControlSocket, DriverChoice};
+use bellhop_agent::control::status::Facts;
+use bellhop_agent::control::{self, Control, ORDERED, Order, What};
 use bellhop_agent::logging;
 use bellhop_desktop::Chosen;
 use clap::Args;
@@ -36,18 +38,38 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     if config.driver != DriverChoice::Simulated {
         competitors::warn();
     }
+    let facts = Facts {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        process: std::process::id(),
+        driver: driver.describe(),
+        desktop: desktop.desktop.outputs.describe(),
+        config: path.display().to_string(),
+    };
     let agent = Agent::start(&config, driver, desktop.desktop, compiler()?)?;
     let taken = agent.awaited_by_all();
     if !taken.is_empty() {
         agent.stop();
         return Err(competitors::taken(taken).into());
     }
+    let control = match control(&config, facts, &agent) {
+        Ok(control) => control,
+        Err(error) => {
+            agent.stop();
+            return Err(error);
+        }
+    };
     ready(&agent, path);
 
-    let signal = signals.wait().context("Cannot wait for signals")?;
+    let signal = loop {
+        match signals.wait().context("Cannot wait for signals")? {
+            ORDERED => control.iter().flat_map(|control| control.order()).for_each(carry_out),
+            signal => break signal,
+        }
+    };
     // From here on a second signal ends the process at once.
     signals.thread_unblock().context("Cannot unblock signals")?;
     tracing::info!(%signal, "Stopping");
+    drop(control);
     agent.stop();
     tracing::info!("Stopped");
     Ok(Verdict::Well)
@@ -56,7 +78,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
 /// Holds back the signals that end the agent, in this thread and those it starts, so that they can be
 /// waited for.
 fn block_signals() -> Result<SigSet> {
-    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
+    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, ORDERED].into_iter().collect();
     signals.thread_block().context("Cannot block signals")?;
     Ok(signals)
 }
@@ -67,6 +89,36 @@ pub(super) fn desktop(config: &Config) -> Chosen {
     let desktop = bellhop_desktop::choose(config.outputs.backend, display.as_deref());
     tracing::info!(desktop = desktop.desktop.outputs.describe(), reason = desktop.reason, "Desktop chosen");
     desktop
+}
+
+/// The control socket that the configuration asks for. One that is only usual is done without, if it cannot
+/// be had.
+fn control(config: &Config, facts: Facts, agent: &Agent) -> Result<Option<Control>> {
+    let (path, usual) = match &config.control {
+        ControlSocket::None => return Ok(None),
+        ControlSocket::At(path) => (path.clone(), false),
+        ControlSocket::Usual => match control::default_path() {
+            Some(path) => (path, true),
+            None => {
+                tracing::info!("No control socket: XDG_RUNTIME_DIR is not set, and neither is `control`");
+                return Ok(None);
+            }
+        },
+    };
+    match Control::start(&path, facts, agent.board().clone()) {
+        Ok(control) => Ok(Some(control)),
+        Err(error) if usual => {
+            tracing::error!("Going on without a control socket: {error:#}");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn carry_out(order: Order) {
+    match order.what {
+        What::Reload => order.answer(Err("This agent cannot read its configuration again".to_owned())),
+    }
 }
 
 fn ready(agent: &Agent, path: &Path) {

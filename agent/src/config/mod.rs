@@ -29,6 +29,7 @@ struct File {
     driver: DriverChoice,
     device: Option<PathBuf>,
     cache: Option<PathBuf>,
+    control: Option<ControlChoice>,
     #[serde(default)]
     log: LogTable,
     #[serde(default)]
@@ -50,6 +51,25 @@ pub enum DriverChoice {
     Vboxguest,
     /// A device model inside the agent: for demonstrations, tests and plugin authors.
     Simulated,
+}
+
+/// Where the control socket is, as written.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected the path of a socket, or false for none")]
+enum ControlChoice {
+    Path(PathBuf),
+    Usual(bool),
+}
+
+/// Where the control socket is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ControlSocket {
+    /// There is none.
+    None,
+    /// Where it usually is; an agent that cannot have it does without.
+    Usual,
+    /// At this path.
+    At(PathBuf),
 }
 
 /// How the log is written.
@@ -204,6 +224,8 @@ pub struct Config {
     pub device: Option<PathBuf>,
     /// Where compiled components are kept.
     pub cache: PathBuf,
+    /// Where the control socket is.
+    pub control: ControlSocket,
     /// The log.
     pub log: LogTable,
     /// The desktop's outputs.
@@ -268,6 +290,11 @@ impl Config {
             driver: file.driver,
             device: file.device.map(|device| folder.join(device)),
             cache: file.cache.map_or_else(default_cache, |cache| folder.join(cache)),
+            control: match file.control {
+                None | Some(ControlChoice::Usual(true)) => ControlSocket::Usual,
+                Some(ControlChoice::Usual(false)) => ControlSocket::None,
+                Some(ControlChoice::Path(path)) => ControlSocket::At(folder.join(path)),
+            },
             log: file.log,
             outputs: file.outputs,
             plugins,

@@ -67,6 +67,7 @@ impl Plugin {
         let mailbox = Arc::new(Mailbox::default());
         surroundings.world.dispatcher.enrol(&name, &mailbox);
         let record = Arc::new(Record::new(name.clone(), config.limits));
+        surroundings.world.board.enlist(&record, &mailbox, &config);
         let life = Life {
             name: name.clone(),
             record: record.clone(),
@@ -136,6 +137,8 @@ enum End {
     Stop,
     /// It faulted while it was given these events; none when it was starting.
     Fault(Fault, Events),
+    /// It is to begin anew.
+    Again,
     /// It cannot start, and will not on another try either.
     Hopeless(String),
 }
@@ -153,11 +156,16 @@ impl Life {
                 return;
             }
         };
+        self.record.change(|state| state.sha256 = Some(program.sha256().to_owned()));
         // Taken, and so dropped, by the first to send: the agent waits until all senders are gone.
         let mut started = Some(started);
         let outcome = loop {
             match self.incarnation(&program, &mut started) {
                 End::Stop => break Started::Running,
+                End::Again => {
+                    tracing::info!(plugin, "Started anew");
+                    self.withdraw_capabilities();
+                }
                 End::Hopeless(reason) => {
                     tracing::error!(plugin, "Given up: {reason}");
                     self.record.enter(Phase::Disabled, Some(reason));
@@ -218,6 +226,7 @@ impl Life {
         loop {
             let (news, events) = match self.mailbox.take() {
                 Err(Stop) => return End::Stop,
+                Ok(News::Again) => return End::Again,
                 Ok(News::Events(events)) => {
                     let events = events - self.faults.masked;
                     if events.is_empty() {

@@ -13,6 +13,8 @@ use crate::config::Limits;
 pub struct State {
     /// Whether it runs, and if not, why not.
     pub phase: Phase,
+    /// The SHA-256 digest of its component, in hexadecimal, once it was admitted.
+    pub sha256: Option<String>,
     /// What led to the phase, where that is a plugin that does not run.
     pub reason: Option<String>,
     /// Which of its instances this is, from 1; 0 before the first.
@@ -130,6 +132,7 @@ impl Record {
     pub fn new(plugin: Arc<str>, limits: Limits) -> Self {
         let state = State {
             phase: Phase::Starting,
+            sha256: None,
             reason: None,
             incarnation: 0,
             faults: 0,

@@ -51,6 +51,7 @@ pub struct Program {
     pre: InstancePre<Guest>,
     lifecycle: lifecycle::GuestIndices,
     handlers: Indices,
+    sha256: String,
     limits: Limits,
 }
 
@@ -131,7 +132,7 @@ impl Sandbox {
         let bytes = admission::read(plugin)?;
         let surface = admission::examine(&bytes, &plugin.authority)?;
         let before = Instant::now();
-        let Loaded { component, compiled } = self.cache.load(&self.engine, &bytes)?;
+        let Loaded { component, compiled, sha256 } = self.cache.load(&self.engine, &bytes)?;
         tracing::debug!(plugin = plugin.name, compiled, took = ?before.elapsed(), "Component loaded");
         let mut linker = Linker::new(&self.engine);
         for interface in plugin.authority.linked() {
@@ -143,12 +144,19 @@ impl Sandbox {
             lifecycle: lifecycle::GuestIndices::new(&pre).map_err(anyhow::Error::from)?,
             handlers: Indices::new(&pre, &surface).map_err(anyhow::Error::from)?,
             pre,
+            sha256,
             limits: plugin.limits,
         })
     }
 }
 
 impl Program {
+    /// The SHA-256 digest of the component, in hexadecimal.
+    #[must_use]
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
     /// Makes an instance with a store of its own. `stop` ends whatever call is under way.
     ///
     /// # Errors
