@@ -7,6 +7,7 @@
 //! bytes nor ioctl numbers.
 
 pub mod agent;
+pub mod bucket;
 pub mod config;
 pub mod control;
 pub mod dispatch;

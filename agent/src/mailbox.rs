@@ -147,11 +147,11 @@ impl Mailbox {
         Poster { mailbox: self.clone(), incarnation }
     }
 
-    /// Waits for news and takes it.
+    /// Waits for news and takes it; none when `until` has come before any.
     ///
     /// # Errors
     /// [`Stop`], however much news there is.
-    pub fn take(&self) -> Result<News, Stop> {
+    pub fn take(&self, until: Option<Instant>) -> Result<Option<News>, Stop> {
         let mut inbox = self.lock();
         loop {
             if self.stop.load(Ordering::Relaxed) {
@@ -159,9 +159,13 @@ impl Mailbox {
             }
             let now = Instant::now();
             if let Some(news) = inbox.take(now) {
-                return Ok(news);
+                return Ok(Some(news));
             }
-            inbox = match inbox.timers.first().map(|(at, _)| at.saturating_duration_since(now)) {
+            if until.is_some_and(|until| until <= now) {
+                return Ok(None);
+            }
+            let wakes = inbox.timers.first().map(|(at, _)| *at).into_iter().chain(until).min();
+            inbox = match wakes.map(|at| at.saturating_duration_since(now)) {
                 None => self.changed.wait(inbox).unwrap_or_else(PoisonError::into_inner),
                 Some(left) => {
                     self.changed.wait_timeout(inbox, left).unwrap_or_else(PoisonError::into_inner).0
@@ -230,17 +234,9 @@ impl Poster {
         self.leave(|inbox| inbox.windows = true);
     }
 
-    /// Sets a timer, unless there are `most` already.
-    #[must_use]
-    pub fn set_timer(&self, at: Instant, timer: Token, most: usize) -> bool {
-        let mut set = false;
-        self.leave(|inbox| {
-            set = inbox.timers.len() < most;
-            if set {
-                inbox.timers.insert((at, timer));
-            }
-        });
-        set
+    /// Sets a timer; whoever does sees to it that there are not too many.
+    pub fn set_timer(&self, at: Instant, timer: Token) {
+        self.leave(|inbox| inbox.timers.insert((at, timer)));
     }
 
     /// How many timers are set.
@@ -271,7 +267,7 @@ mod tests {
     use super::*;
 
     fn taken(mailbox: &Mailbox) -> String {
-        format!("{:?}", mailbox.take().expect("not stopped"))
+        format!("{:?}", mailbox.take(None).expect("not stopped").expect("waited for"))
     }
 
     #[test]
@@ -313,7 +309,7 @@ mod tests {
         let earlier = mailbox.begin();
         mailbox.post(Events::RESTORED);
         earlier.windows();
-        assert!(earlier.set_timer(Instant::now(), 1, 1));
+        earlier.set_timer(Instant::now(), 1);
 
         let poster = mailbox.begin();
         earlier.locked(true);
@@ -322,7 +318,18 @@ mod tests {
         assert_eq!(taken(&mailbox), format!("{:?}", News::Events(Events::RESTORED)));
         assert_eq!(taken(&mailbox), "Windows");
         mailbox.stop();
-        assert_eq!(mailbox.take().map(drop), Err(Stop));
+        assert_eq!(mailbox.take(None).map(drop), Err(Stop));
+    }
+
+    #[test]
+    fn who_waits_for_a_time_gets_nothing_then() {
+        let mailbox = Arc::new(Mailbox::default());
+        let poster = mailbox.begin();
+        let until = Instant::now() + Duration::from_millis(5);
+        poster.set_timer(until + Duration::from_secs(60), 1);
+
+        assert!(matches!(mailbox.take(Some(until)), Ok(None)));
+        assert!(Instant::now() >= until);
     }
 
     #[test]
@@ -331,10 +338,10 @@ mod tests {
         let poster = mailbox.begin();
         let now = Instant::now();
 
-        assert!(poster.set_timer(now + Duration::from_millis(20), 3, 3));
-        assert!(poster.set_timer(now + Duration::from_millis(1), 1, 3));
-        assert!(poster.set_timer(now, 2, 3));
-        assert!(!poster.set_timer(now, 4, 3));
+        poster.set_timer(now + Duration::from_millis(20), 3);
+        poster.set_timer(now + Duration::from_millis(1), 1);
+        poster.set_timer(now, 2);
+        assert_eq!(poster.timers(), 3);
         poster.cancel_timer(1);
 
         assert_eq!(taken(&mailbox), "Timer(2)");

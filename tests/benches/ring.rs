@@ -70,8 +70,9 @@ impl Bench {
 
 fn instance(bench: &Bench) -> Instance {
     let component = plugin_component("display");
+    // As fast as it goes, and faster than any host rings.
     let text = format!(
-        "[plugins.display]\ncomponent = {component:?}\n[plugins.display.grants]\nevents = [\"display-change\", \
+        "[limits]\nrequests-per-second = 1000000\nlog-per-second = \"64 MiB\"\n[plugins.display]\ncomponent = {component:?}\n[plugins.display.grants]\nevents = [\"display-change\", \
          \"restored\"]\ncapabilities = [\"graphics\"]\nrequests = [\"display\", \"guest\"]\ndesktop = [\"outputs\"]"
     );
     let config = Config::parse(&text, &component).expect("the configuration is right");

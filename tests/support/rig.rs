@@ -7,6 +7,7 @@ use bellhop_agent::agent::Agent;
 use bellhop_agent::config::Config;
 use bellhop_agent::control::Control;
 use bellhop_agent::control::status::Facts;
+use bellhop_agent::plugin::State;
 use bellhop_agent::sandbox::compile::Compiler;
 use bellhop_desktop::{Desktop, Outputs};
 use driver_core::Driver;
@@ -168,6 +169,17 @@ impl Rig {
         self.agent.as_ref().map_or((0, 0), Agent::running)
     }
 
+    /// How a plugin fares.
+    ///
+    /// # Panics
+    /// When there is none of this name.
+    #[must_use]
+    pub fn state(&self, plugin: &str) -> State {
+        let states = self.agent.as_ref().map(Agent::states).unwrap_or_default();
+        let state = states.into_iter().find(|(name, _)| **name == *plugin);
+        state.unwrap_or_else(|| panic!("There is no plugin {plugin}")).1
+    }
+
     /// What all plugins wait to announce, because another agent has it.
     #[must_use]
     pub fn awaited_by_all(&self) -> Capabilities {
@@ -189,7 +201,8 @@ impl Rig {
             config: "none".to_owned(),
         };
         let board = self.agent.as_ref().expect("the agent runs").board().clone();
-        (Control::start(&path, facts, board).expect("the socket is served"), path)
+        let reload = Arc::new(|| Err("a rig has no configuration file".to_owned()));
+        (Control::start(&path, facts, board, reload).expect("the socket is served"), path)
     }
 
     /// Where a test may put files.

@@ -57,12 +57,24 @@ const COLUMNS: [(&str, &str, fn(&Count) -> String); 3] = [
 ];
 
 /// What a plugin is measured by, each a number a plugin.
-const GAUGES: [(&str, &str, &str, fn(&PluginStatus) -> u64); 4] = [
+const GAUGES: [(&str, &str, &str, fn(&PluginStatus) -> u64); 6] = [
     ("bellhop_plugin_up", "gauge", "Whether a plugin runs.", |plugin| u64::from(plugin.state == "running")),
     ("bellhop_plugin_instances_total", "counter", "Instances that were made of a plugin.", |plugin| {
         plugin.incarnation
     }),
     ("bellhop_plugin_faults_total", "counter", "Faults of a plugin.", |plugin| plugin.faults),
+    (
+        "bellhop_plugin_requests_refused_total",
+        "counter",
+        "Requests of a plugin that were refused, because they were too many in a second.",
+        |plugin| plugin.requests_refused,
+    ),
+    (
+        "bellhop_plugin_lines_dropped_total",
+        "counter",
+        "Lines of a plugin that were not logged, because they were too many in a second.",
+        |plugin| plugin.lines_dropped,
+    ),
     ("bellhop_plugin_host_calls_total", "counter", "Calls of host functions by a plugin.", |plugin| {
         plugin.host_calls
     }),

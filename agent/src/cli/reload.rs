@@ -8,9 +8,9 @@ use super::agent::{self, AgentOption};
 
 pub(super) fn reload(options: &AgentOption) -> Result<Verdict> {
     match options.connect()?.ask(Ask::Reload)? {
-        Said::Reloaded(changes) => {
-            changes.iter().for_each(|change| say!("{change}"));
-            Ok(Verdict::Well)
+        Said::Reloaded(reloaded) => {
+            reloaded.lines.iter().for_each(|line| say!("{line}"));
+            Ok(if reloaded.well { Verdict::Well } else { Verdict::Unwell })
         }
         _ => Err(agent::confused()),
     }

@@ -1,12 +1,13 @@
 //! `bellhop run`: the daemon.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use bellhop_agent::agent::Agent;
 use bellhop_agent::config::{Config, ControlSocket, DriverChoice};
 use bellhop_agent::control::status::Facts;
-use bellhop_agent::control::{self, Control, ORDERED, Order, What};
+use bellhop_agent::control::{self, Control};
 use bellhop_agent::logging;
 use bellhop_desktop::Chosen;
 use clap::Args;
@@ -60,12 +61,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     };
     ready(&agent, path);
 
-    let signal = loop {
-        match signals.wait().context("Cannot wait for signals")? {
-            ORDERED => control.iter().flat_map(|control| control.order()).for_each(carry_out),
-            signal => break signal,
-        }
-    };
+    let signal = signals.wait().context("Cannot wait for signals")?;
     // From here on a second signal ends the process at once.
     signals.thread_unblock().context("Cannot unblock signals")?;
     tracing::info!(%signal, "Stopping");
@@ -78,7 +74,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
 /// Holds back the signals that end the agent, in this thread and those it starts, so that they can be
 /// waited for.
 fn block_signals() -> Result<SigSet> {
-    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, ORDERED].into_iter().collect();
+    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
     signals.thread_block().context("Cannot block signals")?;
     Ok(signals)
 }
@@ -105,19 +101,14 @@ fn control(config: &Config, facts: Facts, agent: &Agent) -> Result<Option<Contro
             }
         },
     };
-    match Control::start(&path, facts, agent.board().clone()) {
+    let reload = Arc::new(|| Err("This agent cannot read its configuration again".to_owned()));
+    match Control::start(&path, facts, agent.board().clone(), reload) {
         Ok(control) => Ok(Some(control)),
         Err(error) if usual => {
             tracing::error!("Going on without a control socket: {error:#}");
             Ok(None)
         }
         Err(error) => Err(error),
-    }
-}
-
-fn carry_out(order: Order) {
-    match order.what {
-        What::Reload => order.answer(Err("This agent cannot read its configuration again".to_owned())),
     }
 }
 

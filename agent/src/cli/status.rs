@@ -105,6 +105,14 @@ pub(super) fn remarks(plugin: &PluginStatus) -> Vec<String> {
             plugin.masked.join(", ")
         ));
     }
+    for (count, what) in [
+        (plugin.requests_refused, "requests were refused, because they were too many in a second"),
+        (plugin.lines_dropped, "lines were not logged, because they were too many in a second"),
+    ] {
+        if count > 0 {
+            remark(format!("{count} {what}"));
+        }
+    }
     if let Some(fault) = &plugin.last_fault {
         let mut place = fault.export.as_ref().map_or_else(String::new, |export| format!(" in {export}"));
         if !fault.events.is_empty() {

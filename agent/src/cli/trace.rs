@@ -73,7 +73,6 @@ fn in_words(notice: &Notice) -> String {
         What::Hgcm { service, status, took, .. } => {
             format!("    service {service}, connect: {status}, {}", quantities::span(*took))
         }
-        What::State(state) => format!("is {state}"),
     };
     let (seconds, micros) = (notice.at / 1_000_000_000, notice.at / 1_000 % 1_000_000);
     format!("{seconds:>7}.{micros:06}  {plugin:<10}  {what}")

@@ -1,8 +1,7 @@
 //! The control socket: how an administrator sees what the agent is doing.
 //!
 //! [`Control`] serves it on a thread of its own, which sleeps while nobody asks; [`client::Client`] is the
-//! other end; [`protocol`] is what they say. What takes the agent itself, as reading its configuration
-//! anew, is left as an [`Order`] for the thread that has it, which is woken by [`ORDERED`].
+//! other end; [`protocol`] is what they say.
 
 pub mod client;
 pub mod protocol;
@@ -11,25 +10,21 @@ mod socket;
 pub mod status;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 use crate::observe::{Board, Known, Listener, Names, Subscription};
 use crate::sandbox::admission;
-use protocol::{Ask, Follows, Header, RECORD_VERSION, Recorded, Reply, Said};
+use protocol::{Ask, Follows, Header, RECORD_VERSION, Recorded, Reloaded, Reply, Said};
 use server::{Bell, Pending, Server};
 use socket::Socket;
 use status::{Facts, Status, since_epoch};
 
 pub use socket::default_path;
-
-/// The signal that wakes the thread which has the agent, when there is an [`Order`] for it.
-pub const ORDERED: Signal = Signal::SIGUSR1;
 
 /// So much of a trace waits for a reader, in bytes.
 const TRACE_RING: usize = 1 << 20;
@@ -37,32 +32,14 @@ const TRACE_RING: usize = 1 << 20;
 /// So much of a record does: a gap would spoil it.
 const RECORD_RING: usize = 64 << 20;
 
-/// So many orders may wait.
-const MOST_ORDERS: usize = 16;
-
 /// A control socket that is served.
 pub struct Control {
     bell: Arc<Bell>,
-    orders: Arc<Orders>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What somebody wants of the agent itself.
-pub struct Order {
-    /// What.
-    pub what: What,
-    answer: Pending,
-    bell: Arc<Bell>,
-}
-
-/// What can be ordered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
-    /// To read the configuration again.
-    Reload,
-}
-
-type Orders = Mutex<Vec<Order>>;
+/// Reads the agent's configuration again, and says what came of it; or why nothing did.
+pub type Reload = dyn Fn() -> Result<Reloaded, String> + Send + Sync;
 
 /// Who answers requests: what the server's thread needs of the rest.
 trait Served: Send + Sync {
@@ -80,7 +57,9 @@ enum Answer {
 struct Desk {
     facts: Facts,
     board: Arc<Board>,
-    orders: Arc<Orders>,
+    reload: Arc<Reload>,
+    /// It is being read.
+    reloading: Arc<AtomicBool>,
     started: SystemTime,
 }
 
@@ -89,12 +68,11 @@ impl Control {
     ///
     /// # Errors
     /// When another agent has it, its folder is not this user's alone, or it cannot be made.
-    pub fn start(path: &Path, facts: Facts, board: Arc<Board>) -> Result<Self> {
+    pub fn start(path: &Path, facts: Facts, board: Arc<Board>, reload: Arc<Reload>) -> Result<Self> {
         let socket = Socket::bind(path)?;
         let bell = Bell::new().context("Cannot make the control socket's event")?;
-        let orders = Arc::<Orders>::default();
         let started = SystemTime::now() - board.started().elapsed();
-        let desk = Desk { facts, board, orders: orders.clone(), started };
+        let desk = Desk { facts, board, reload, reloading: Arc::default(), started };
         let server = Server::new(socket, Arc::new(desk), bell.clone());
         let thread = std::thread::Builder::new()
             .name("control".into())
@@ -102,14 +80,7 @@ impl Control {
             .spawn(move || server.run())
             .context("Cannot start the thread that serves the control socket")?;
         tracing::info!(socket = %path.display(), "Control socket served");
-        Ok(Self { bell, orders, thread: Some(thread) })
-    }
-
-    /// The next order, of those that wait.
-    #[must_use]
-    pub fn order(&self) -> Option<Order> {
-        let mut orders = lock(&self.orders);
-        if orders.is_empty() { None } else { Some(orders.remove(0)) }
+        Ok(Self { bell, thread: Some(thread) })
     }
 }
 
@@ -121,15 +92,6 @@ impl Drop for Control {
         {
             tracing::error!("The thread that serves the control socket panicked");
         }
-    }
-}
-
-impl Order {
-    /// Answers whoever gave it: with what changed, a line each, or why nothing did.
-    pub fn answer(self, outcome: Result<Vec<String>, String>) {
-        let said = outcome.map_or_else(Said::Error, Said::Reloaded);
-        *lock(&self.answer) = Some(Reply::new(said));
-        self.bell.ring();
     }
 }
 
@@ -152,7 +114,7 @@ impl Served for Desk {
                 Some(refusal) => Answer::Now(refusal),
                 None => self.record(plugins, contents, bell),
             },
-            Ask::Reload => self.order(What::Reload, bell),
+            Ask::Reload => self.reload(bell),
         }
     }
 }
@@ -168,12 +130,18 @@ impl Desk {
     }
 
     fn record(&self, plugins: Names, contents: bool, bell: &Arc<Bell>) -> Answer {
-        let mut those = self.board.plugins();
+        let (mut those, left_off): (Vec<_>, Vec<_>) =
+            self.board.plugins().into_iter().partition(|known| known.state.phase.is_alive());
+        let refused = |reason: String| Answer::Now(Reply::new(Said::Error(reason)));
+        if let Some(known) = left_off.iter().find(|known| plugins.contains(&known.config.name)) {
+            let reason = known.state.reason.as_deref().unwrap_or("it was stopped");
+            return refused(format!("Plugin {} does not run: {reason}", known.config.name));
+        }
         those.retain(|known| plugins.is_empty() || plugins.contains(&known.config.name));
         let names: Names = those.iter().map(|known| known.config.name.clone()).collect();
         // No names would mean all, and the agent.
         if names.is_empty() {
-            return Answer::Now(Reply::new(Said::Error("There is no plugin to record".to_owned())));
+            return refused("No plugin runs that could be recorded".to_owned());
         }
         let header = Header {
             bellhop_record: RECORD_VERSION,
@@ -190,19 +158,26 @@ impl Desk {
         Answer::Stream(Reply::new(Said::Recording(header)), subscription)
     }
 
-    fn order(&self, what: What, bell: &Arc<Bell>) -> Answer {
-        let answer = Pending::default();
-        let mut orders = lock(&self.orders);
-        if orders.len() >= MOST_ORDERS {
-            return Answer::Now(Reply::new(Said::Error("Too many orders wait already".to_owned())));
+    /// Has the configuration read on a thread of its own: that takes as long as plugins take to start.
+    fn reload(&self, bell: &Arc<Bell>) -> Answer {
+        let refused = |reason: String| Answer::Now(Reply::new(Said::Error(reason)));
+        if self.reloading.swap(true, Ordering::Relaxed) {
+            return refused("The configuration is being read again already".to_owned());
         }
-        orders.push(Order { what, answer: answer.clone(), bell: bell.clone() });
-        drop(orders);
-        match kill(Pid::this(), ORDERED) {
-            Ok(()) => Answer::Later(answer),
+        let answer = Pending::default();
+        let (reload, reloading) = (self.reload.clone(), self.reloading.clone());
+        let (pending, bell) = (answer.clone(), bell.clone());
+        let thread = std::thread::Builder::new().name("reload".into()).spawn(move || {
+            let said = reload().map_or_else(Said::Error, Said::Reloaded);
+            reloading.store(false, Ordering::Relaxed);
+            *lock(&pending) = Some(Reply::new(said));
+            bell.ring();
+        });
+        match thread {
+            Ok(_) => Answer::Later(answer),
             Err(error) => {
-                lock(&self.orders).retain(|order| !Arc::ptr_eq(&order.answer, &answer));
-                Answer::Now(Reply::new(Said::Error(format!("Cannot wake the agent: {error}"))))
+                self.reloading.store(false, Ordering::Relaxed);
+                refused(format!("There is no thread to read the configuration again: {error}"))
             }
         }
     }

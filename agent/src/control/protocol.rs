@@ -76,10 +76,19 @@ pub enum Said {
     Tracing(Follows),
     /// Lines follow, of these plugins.
     Recording(Header),
-    /// What the new configuration changed, a line each.
-    Reloaded(Vec<String>),
+    /// What came of reading the configuration again.
+    Reloaded(Reloaded),
     /// The request was not understood, or came to nothing.
     Error(String),
+}
+
+/// What came of reading the configuration again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Whether all is as the configuration wants it.
+    pub well: bool,
+    /// What became of each plugin, and what else is to be known, a line each.
+    pub lines: Vec<String>,
 }
 
 /// How a trace begins.

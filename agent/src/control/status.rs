@@ -74,6 +74,10 @@ pub struct PluginStatus {
     pub services: BTreeMap<String, Count>,
     /// How often it called a host function.
     pub host_calls: u64,
+    /// Requests that were refused, because they were too many in a second.
+    pub requests_refused: u64,
+    /// Lines that were not logged, because they were too many in a second.
+    pub lines_dropped: u64,
     /// What it uses of its limits.
     pub budgets: Vec<Budget>,
 }
@@ -189,6 +193,8 @@ impl PluginStatus {
             requests: owned(&counts.requests, count),
             services: owned(&counts.services, count),
             host_calls: counts.host_calls,
+            requests_refused: state.requests_refused,
+            lines_dropped: state.lines_dropped,
             budgets: budgets(state),
         }
     }
@@ -214,13 +220,19 @@ impl PluginStatus {
 /// What is used of each limit, under its name in `agent.toml`.
 fn budgets(state: &State) -> Vec<Budget> {
     let (used, limits, highest) = (&state.used, &state.limits, &state.highest_call);
+    let cpu = (nanoseconds(highest.cpu), nanoseconds(limits.cpu_per_event.0));
+    let wall = (nanoseconds(highest.wall), nanoseconds(limits.wall_per_event.0));
     [
         ("memory", used.memory, limits.memory.0, Unit::Bytes),
         ("table-elements", used.table_elements, limits.table_elements.into(), Unit::Items),
         ("buffers", used.buffers, limits.buffers.0, Unit::Bytes),
+        ("handles", used.handles, limits.handles.into(), Unit::Items),
+        ("timers", used.timers, limits.timers.into(), Unit::Items),
+        ("hgcm-clients", used.hgcm_clients, limits.hgcm_clients.into(), Unit::Items),
         ("calls", used.calls, limits.calls.into(), Unit::Items),
-        ("cpu-per-event", nanoseconds(highest.cpu), nanoseconds(limits.cpu_per_event), Unit::Nanoseconds),
-        ("wall-per-event", nanoseconds(highest.wall), nanoseconds(limits.wall_per_event), Unit::Nanoseconds),
+        ("call-bytes", used.call_bytes, limits.call_bytes.0, Unit::Bytes),
+        ("cpu-per-event", cpu.0, cpu.1, Unit::Nanoseconds),
+        ("wall-per-event", wall.0, wall.1, Unit::Nanoseconds),
     ]
     .map(|(limit, used, most, unit)| Budget { limit: limit.to_owned(), used, most, unit })
     .into()

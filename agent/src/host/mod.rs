@@ -12,6 +12,7 @@ mod guest;
 mod hgcm;
 mod log;
 mod outputs;
+mod outside;
 mod properties;
 mod seamless;
 pub mod tapped;
@@ -25,6 +26,7 @@ use bellhop_desktop::Desktop;
 use driver_core::Driver;
 use wasmtime::component::HasSelf;
 
+use crate::config::Limits;
 use crate::dispatch::Dispatcher;
 use crate::grants::{Authority, GrantKey};
 use crate::mailbox::{Poster, Token};
@@ -57,16 +59,15 @@ use bindings::bellhop::guest as wit;
 pub struct Host {
     /// The plugin's name in `agent.toml`.
     pub plugin: Arc<str>,
+    limits: Limits,
     /// What is known of it outside.
     record: Arc<Record>,
     /// What it may hear of and announce.
     pub authority: Authority,
     /// Who keeps the device told of all plugins' capabilities.
     pub dispatcher: Arc<Dispatcher>,
-    /// The session with the device that all plugins share.
-    pub driver: Arc<dyn Driver>,
-    /// The desktop.
-    pub desktop: Desktop,
+    /// The host and the desktop.
+    outside: outside::Outside,
     /// When the agent started: the zero of the plugins' monotonic clock.
     pub started: Instant,
     /// Where its calls pass by.
@@ -103,19 +104,20 @@ impl Host {
         let World { dispatcher, driver, desktop, started, board } = world.clone();
         let tap = board.tap(record.plugin());
         let driver: Arc<dyn Driver> = Arc::new(Watched::new(driver, tap.clone()));
+        let limits = plugin.limits;
         Self {
             plugin: record.plugin().clone(),
-            record,
             authority: plugin.authority.clone(),
             dispatcher,
-            desktop,
             started,
             tap,
             poster,
             last_token: 0,
-            buffers: buffers::Buffers::new(plugin.limits.buffers.0),
-            hgcm: hgcm::Hgcm::new(driver.clone(), plugin.limits.calls as usize),
-            driver,
+            buffers: buffers::Buffers::new(limits.buffers.0),
+            hgcm: hgcm::Hgcm::new(driver.clone()),
+            outside: outside::Outside::new(driver, desktop, record.clone()),
+            limits,
+            record,
             properties: properties::Properties::default(),
             window_watch: None,
             clip: clipboard::Clip::default(),
@@ -127,12 +129,23 @@ impl Host {
     pub fn used(&self) -> Used {
         Used {
             buffers: self.buffers.used(),
-            handles: self.buffers.count() as u64,
+            handles: self.handles() as u64,
             timers: self.poster.timers() as u64,
             hgcm_clients: self.hgcm.clients() as u64,
             calls: self.hgcm.calls() as u64,
+            call_bytes: self.hgcm.bytes(),
             ..Used::default()
         }
+    }
+
+    /// How many buffers, watches of properties and reads of the clipboard it has.
+    fn handles(&self) -> usize {
+        self.buffers.count() + self.properties.watches() + self.clip.reads()
+    }
+
+    /// Whether it may have one more. A read that ends makes room for its own buffer.
+    fn permit_handle(&self) -> Result<(), wit::types::Error> {
+        permit_one_more("handles", self.handles(), self.limits.handles)
     }
 
     /// A number that names nothing else of this incarnation.
@@ -140,6 +153,14 @@ impl Host {
         self.last_token += 1;
         self.last_token
     }
+}
+
+/// The check on a limit of things that are counted.
+fn permit_one_more(limit: &str, used: usize, most: u32) -> Result<(), wit::types::Error> {
+    if used < most as usize {
+        return Ok(());
+    }
+    Err(wit::types::Error::Busy(format!("{used} are in use, as many as the limit `{limit}`")))
 }
 
 /// One interface that plugins may import.

@@ -11,7 +11,7 @@ use super::bindings::bellhop::guest::types::{Error, Rectangle};
 impl seamless::Host for Host {
     fn fetch(&mut self, acknowledge: bool) -> Result<Mode, Error> {
         tracing::trace!(target: "bellhop::ring", step = 6u64, plugin = &*self.plugin, acknowledge, "Plugin asks what is wanted");
-        match requests::seamless_mode(&*self.driver, acknowledge)? {
+        match requests::seamless_mode(&**self.outside.driver()?, acknowledge)? {
             SeamlessMode::DISABLED => Ok(Mode::Disabled),
             SeamlessMode::VISIBLE_REGION => Ok(Mode::VisibleRegion),
             SeamlessMode::HOST_WINDOW => Ok(Mode::HostWindow),
@@ -33,6 +33,6 @@ impl seamless::Host for Host {
             Rect::new(x, y, x.saturating_add_unsigned(width), y.saturating_add_unsigned(height))
         };
         let region: Vec<_> = rectangles.into_iter().map(edges).collect();
-        Ok(requests::report_visible_region(&*self.driver, &region)?)
+        Ok(requests::report_visible_region(&**self.outside.driver()?, &region)?)
     }
 }

@@ -224,17 +224,25 @@ impl Life {
             let _ = started.send(Started::Running);
         }
         loop {
-            let (news, events) = match self.mailbox.take() {
+            let rest = self.record.rested_at().saturating_duration_since(Instant::now());
+            if !rest.is_zero() && self.mailbox.stopped_within(rest) {
+                return End::Stop;
+            }
+            let (news, events) = match self.mailbox.take(self.record.settles_at()) {
                 Err(Stop) => return End::Stop,
-                Ok(News::Again) => return End::Again,
-                Ok(News::Events(events)) => {
+                Ok(None) => {
+                    self.record.settle();
+                    continue;
+                }
+                Ok(Some(News::Again)) => return End::Again,
+                Ok(Some(News::Events(events))) => {
                     let events = events - self.faults.masked;
                     if events.is_empty() {
                         continue;
                     }
                     (News::Events(events), events)
                 }
-                Ok(news) => (news, Events::empty()),
+                Ok(Some(news)) => (news, Events::empty()),
             };
             if let Err(fault) = self.deliver(&mut instance, news) {
                 return End::Fault(fault, events);

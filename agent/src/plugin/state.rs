@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use driver_core::wire::Events;
 
+use crate::bucket::Bucket;
 use crate::config::Limits;
 
 /// A plugin as it is now.
@@ -35,6 +36,10 @@ pub struct State {
     pub highest_call: Clocks,
     /// The call that is under way.
     pub attempt: Option<Attempt>,
+    /// Requests that were refused, because they were too many in a second.
+    pub requests_refused: u64,
+    /// Lines that were not logged, because they were too many in a second.
+    pub lines_dropped: u64,
     /// What it uses, as of the end of its last call.
     pub used: Used,
     /// What it may use.
@@ -59,6 +64,14 @@ pub enum Phase {
     Disabled,
     /// It was told to stop.
     Stopped,
+}
+
+impl Phase {
+    /// Whether it runs, or is to.
+    #[must_use]
+    pub fn is_alive(self) -> bool {
+        matches!(self, Self::Starting | Self::Running | Self::BackingOff { .. })
+    }
 }
 
 /// A fault that has happened.
@@ -118,10 +131,27 @@ pub struct Used {
     pub call_bytes: u64,
 }
 
+/// What a plugin may do in a second. It outlives incarnations, so that a fault brings no new one.
+struct Buckets {
+    requests: Bucket,
+    log: Bucket,
+}
+
+impl Buckets {
+    fn new(limits: &Limits) -> Self {
+        Self {
+            requests: Bucket::new(limits.requests_per_second.into()),
+            log: Bucket::new(limits.log_per_second.0),
+        }
+    }
+}
+
 /// Where the state of one plugin is kept.
 pub struct Record {
     plugin: Arc<str>,
     state: Mutex<State>,
+    /// What it has left of what it may do in a second.
+    buckets: Mutex<Buckets>,
     /// Written at each host call, which is not to wait for whoever reads the state.
     host_call: Mutex<Option<Arc<str>>>,
 }
@@ -143,10 +173,13 @@ impl Record {
             last_call: Clocks::default(),
             highest_call: Clocks::default(),
             attempt: None,
+            requests_refused: 0,
+            lines_dropped: 0,
             used: Used::default(),
             limits,
         };
-        Self { plugin, state: Mutex::new(state), host_call: Mutex::new(None) }
+        let buckets = Mutex::new(Buckets::new(&limits));
+        Self { plugin, state: Mutex::new(state), buckets, host_call: Mutex::new(None) }
     }
 
     /// The plugin's name.
@@ -210,6 +243,58 @@ impl Record {
             Some(PastFault { at: SystemTime::now(), text, incarnation, attempt: attempt.clone() });
         state.used = Used::default();
         attempt
+    }
+
+    /// Whether another request is within its limit: if so it counts, else its refusal does.
+    pub(crate) fn may_request(&self) -> bool {
+        self.lock_buckets().requests.take(1, Instant::now())
+    }
+
+    /// Whether another line of so many bytes is within its limit, likewise.
+    pub(crate) fn may_log(&self, bytes: usize) -> bool {
+        self.lock_buckets().log.take(bytes as u64, Instant::now())
+    }
+
+    /// When it can be called and have requests to make: a plugin that has made too many is let rest, and
+    /// its news waits, and becomes one.
+    pub(crate) fn rested_at(&self) -> Instant {
+        self.lock_buckets().requests.usable_at()
+    }
+
+    /// When [`settle`](Self::settle) will have something to say, if ever.
+    pub(crate) fn settles_at(&self) -> Option<Instant> {
+        let buckets = self.lock_buckets();
+        [buckets.requests.settles_at(), buckets.log.settles_at()].into_iter().flatten().min()
+    }
+
+    /// Says once what was refused, as soon as there is enough again.
+    pub(crate) fn settle(&self) {
+        let now = Instant::now();
+        let (requests, lines) = {
+            let mut buckets = self.lock_buckets();
+            (buckets.requests.settle(now), buckets.log.settle(now))
+        };
+        let Limits { requests_per_second, log_per_second, .. } = self.lock().limits;
+        if let Some(count) = requests {
+            tracing::warn!(
+                plugin = &*self.plugin,
+                count,
+                "Requests were refused: it may make {requests_per_second} a second (`requests-per-second`)"
+            );
+            self.change(|state| state.requests_refused += count);
+        }
+        if let Some(count) = lines {
+            tracing::warn!(
+                plugin = &*self.plugin,
+                count,
+                "Lines of its log were dropped: it may log {log_per_second} a second (`log-per-second`)"
+            );
+            self.change(|state| state.lines_dropped += count);
+        }
+    }
+
+    fn lock_buckets(&self) -> MutexGuard<'_, Buckets> {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn host_call(&self) -> Option<Arc<str>> {

@@ -273,12 +273,12 @@ impl Guest {
 impl Budget {
     fn new(limits: &Limits) -> Self {
         // The first tick may come at once: it is on the house.
-        let most_ticks = limits.cpu_per_event.as_nanos().div_ceil(TICK.as_nanos()) + 1;
+        let most_ticks = limits.cpu_per_event.0.as_nanos().div_ceil(TICK.as_nanos()) + 1;
         let now = Instant::now();
         Self {
             ticks: 0,
             most_ticks: u64::try_from(most_ticks).unwrap_or(u64::MAX),
-            deadline: now.checked_add(limits.wall_per_event).unwrap_or(now),
+            deadline: now.checked_add(limits.wall_per_event.0).unwrap_or(now),
         }
     }
 }
@@ -286,8 +286,8 @@ impl Budget {
 impl Fault {
     fn of(error: wasmtime::Error, limits: &Limits) -> Self {
         match error.downcast_ref::<Overrun>() {
-            Some(Overrun::Cpu) => Self::Cpu(limits.cpu_per_event),
-            Some(Overrun::Wall) => Self::Wall(limits.wall_per_event),
+            Some(Overrun::Cpu) => Self::Cpu(limits.cpu_per_event.0),
+            Some(Overrun::Wall) => Self::Wall(limits.wall_per_event.0),
             Some(Overrun::Stopped) => Self::Stopped,
             None => Self::Trap(format!("{}{}", error.root_cause(), whereabouts(&error))),
         }
