@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use support::fixtures::{Fixture, subscribe};
-use support::{DISPLAY_CHANGE, Daemon, PATIENCE, Rig, Setup, bellhop, eventually};
+use support::{DISPLAY_CHANGE, Daemon, PATIENCE, Rig, Setup, bellhop, eventually, plugin_component};
 use vmmdev::Hint;
 
 fn ask(socket: &Path, arguments: &[&str]) -> Output {
@@ -281,6 +281,166 @@ fn top_looks_as_often_as_it_is_told() {
 
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     assert_eq!(text(&output).matches("top-display  running").count(), 2, "{}", text(&output));
+}
+
+/// Records the display plugin while it follows some wishes; gives back the record.
+fn recorded(name: &str) -> String {
+    let rig = Rig::with_display(name);
+    let (_control, socket) = rig.control();
+    let file = rig.folder().join("display.record");
+    let recorder = Ongoing::start(&socket, &["record", &file.to_string_lossy()]);
+    let record = || std::fs::read_to_string(&file).expect("a record");
+    let returns = |function: &str| {
+        record()
+            .lines()
+            .filter(|line| line.contains(&format!("\"return\":{{\"function\":\"{function}")))
+            .count()
+    };
+    eventually("it has begun anew", || returns("lifecycle.init") == 1);
+    for width in [1234, 800, 1024] {
+        rig.follows(width);
+    }
+    eventually("all is recorded", || returns("host-events.on-host-events") >= 3);
+    recorder.end();
+    let mode = std::fs::metadata(&file).expect("a file").permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600, "a record is its user's alone");
+    record()
+}
+
+/// Replays a record into a component; gives back the exit status and what was said.
+fn replay(record: &str, component: &Path) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+    let file = folder.path().join("record");
+    std::fs::write(&file, record).expect("a file");
+    let output = Command::new(bellhop())
+        .arg("replay")
+        .arg(&file)
+        .arg("--plugin")
+        .arg(component)
+        .arg("--cache")
+        .arg(folder.path().join("cache"))
+        .output()
+        .expect("bellhop can be started");
+    (output.status.code(), text(&output))
+}
+
+#[test]
+fn a_plugin_does_in_a_replay_what_it_did_when_it_was_recorded() {
+    let record = recorded("record-display");
+
+    let header: Value = serde_json::from_str(record.lines().next().expect("a header")).expect("JSON");
+    assert_eq!((&header["bellhop-record"], &header["contract"]), (&1.into(), &"bellhop:guest@0.1.0".into()));
+    assert_eq!(header["plugins"][0]["config"]["maximum"], serde_json::json!([16384, 16384]));
+    let (code, said) = replay(&record, &plugin_component("display"));
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("record-display: 4 calls and ") && said.contains("no difference"), "{said}");
+    assert!(!said.contains("another component"), "{said}");
+}
+
+#[test]
+fn a_replay_shows_where_a_plugin_does_something_else() {
+    let record = recorded("replay-display");
+    let display = plugin_component("display");
+
+    // The host answers otherwise than it did: the plugin decides otherwise.
+    let changed = record.replace("\"width\":1234", "\"width\":1236");
+    let asked = |line: &&str| line.contains("outputs.apply") && line.contains("1236");
+    let line = 1 + changed.lines().position(|line| asked(&line)).expect("it was applied");
+    // What was asked for stays as it was recorded.
+    let lines = changed.lines().map(|line| match asked(&line) {
+        true => line.replacen("\"width\":1236", "\"width\":1234", 1),
+        false => line.to_owned(),
+    });
+    let changed = lines.collect::<Vec<_>>().join("\n") + "\n";
+    let (code, said) = replay(&changed, &display);
+    assert_eq!(code, Some(1), "{said}");
+    for expected in [
+        format!("a difference in call 2, after 2 host calls in it, line {line} of the record"),
+        "  recorded  outputs.apply([{\"area\":{\"height\":700,\"width\":1234,".to_owned(),
+        "  replayed  outputs.apply([{\"area\":{\"height\":700,\"width\":1236,".to_owned(),
+    ] {
+        assert!(said.contains(&expected), "{expected}: {said}");
+    }
+
+    // Another plugin.
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+    let other = folder.path().join("other.wasm");
+    std::fs::write(&other, Fixture::default().component()).expect("a file");
+    let (code, said) = replay(&record, &other);
+    assert_eq!(code, Some(1), "{said}");
+    for expected in [
+        "is another component than was recorded",
+        "recorded  outputs.enumerate()",
+        "replayed  (nothing more)",
+    ] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+
+    // One that traps.
+    std::fs::write(&other, Fixture::default().init("(unreachable)").component()).expect("a file");
+    let (code, said) = replay(&record, &other);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("replayed  faults: ") && said.contains("unreachable"), "{said}");
+}
+
+#[test]
+fn a_record_that_is_wrong_is_refused_with_its_place() {
+    let display = plugin_component("display");
+    let record = recorded("wrong-display");
+    let with = |line: &str| format!("{}\n{line}\n", record.lines().next().expect("a header"));
+
+    let trap = Fixture::default().init("(unreachable)").component();
+    let rig = Setup::new().rig().plugin("wrong-trap", &trap, "").start();
+    let (_control, socket) = rig.control();
+    eventually("it is given up", || status(&socket).1["plugins"][0]["state"] == "quarantined");
+    let file = rig.folder().join("record");
+    let refused = ask(&socket, &["record", &file.to_string_lossy()]);
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
+    assert!(text(&refused).contains("No plugin runs that could be recorded"), "{}", text(&refused));
+    assert!(!file.exists(), "nothing is left of it");
+
+    for (record, expected) in [
+        (String::new(), "Line 1 is not one of a record: the file is empty"),
+        ("nonsense\n".to_owned(), "Line 1 is not one of a record"),
+        (with("{\"lost\":7}"), "Record has a gap: 7 lines are missing at line 2"),
+        (with("{}"), "Line 2 is not one of a record"),
+        (with(""), "Line 2 is not one of a record"),
+        (record.replacen("[\"{", "[7,\"{", 1), "it has 2 arguments, and lifecycle.init takes 1"),
+        (record.replace("\"width\":1234", "\"width\":-1"), "the record has -1 where the component wants u32"),
+        (
+            record.lines().next().expect("a header").to_owned() + "\n",
+            "has no call of wrong-display from its start",
+        ),
+    ] {
+        let (code, said) = replay(&record, &display);
+        assert_eq!(code, Some(1), "{expected}: {said}");
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+}
+
+#[test]
+fn contents_are_recorded_only_if_they_are_asked_for() {
+    const STEPS: &str = "grants = { hgcm = { VBoxGuestPropSvc = \"all\" }, properties = { read = [\"/*\"], write = [\"/*\"] } }\n\
+                         config = { steps = [{ set = [\"/Example/A\", \"value\", \"\"] }, { buffer = [3, 8] }] }";
+    for (contents, expected) in [(false, "{\"$bytes\":"), (true, "{\"$bytes\":\"")] {
+        let name = format!("contents-{contents}");
+        let rig = Setup::new().rig().component(&name, plugin_component("probe"), STEPS).start();
+        let (_control, socket) = rig.control();
+        let file = rig.folder().join("record");
+        let path = file.to_string_lossy();
+        let mut arguments = vec!["record", &path, "--count", "1"];
+        arguments.extend(contents.then_some("--contents"));
+
+        let recorder = ask(&socket, &arguments);
+
+        assert_eq!(recorder.status.code(), Some(0), "{}", text(&recorder));
+        let record = std::fs::read_to_string(&file).expect("a record");
+        let bytes: Vec<_> = record.lines().filter(|line| line.contains("$bytes")).collect();
+        assert!(!bytes.is_empty() && bytes.iter().all(|line| line.contains(expected)), "{record}");
+        assert_eq!(bytes.iter().any(|line| line.contains("\"$bytes\":\"")), contents, "{bytes:#?}");
+        let (code, said) = replay(&record, &plugin_component("probe"));
+        assert_eq!(code, Some(0), "{said}");
+    }
 }
 
 const DAEMON: &str = "driver = \"simulated\"\ncache = \"cache\"\ncontrol = \"own/control.sock\"\n\

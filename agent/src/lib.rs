@@ -17,4 +17,5 @@ pub mod logging;
 pub mod mailbox;
 pub mod observe;
 pub mod plugin;
+pub mod replay;
 pub mod sandbox;

@@ -15,7 +15,9 @@ mod drivers;
 mod explain;
 mod metrics;
 mod quantities;
+mod record;
 mod reload;
+mod replay;
 mod run;
 mod status;
 mod top;
@@ -80,6 +82,22 @@ enum Command {
     Trace(trace::Options),
     /// Print the running agent's counts in the text format of Prometheus
     Metrics(agent::AgentOption),
+    /// Record what plugins of the running agent do, for a replay, until Ctrl-C
+    ///
+    /// Starts the plugins anew, because a replay has to begin where they do, and writes all that they are
+    /// called with, ask for and are answered, in order and with its time, as JSON lines: first a header with
+    /// versions, the components' digests, their configuration and grants, then one object for each step. The
+    /// file is the user's alone. It has what plugins say and see, as names of windows and values of guest
+    /// properties, but of bytes, as those of the clipboard, only the number, unless --contents is given.
+    Record(record::Options),
+    /// Play a record into a component, offline, and compare what it does with what was recorded
+    ///
+    /// The component is called as the recorded plugin was, and its calls are answered from the record: there
+    /// is no device, no desktop, and no time but the record's. What it asks for and returns is compared, but
+    /// not what it logs nor how often it looks at the clock, so that the component may be one that was
+    /// written anew, in any language. Exits with 0 when there is no difference, and with 1 at the first one,
+    /// which is shown with its place.
+    Replay(replay::Options),
     /// Let the running agent read its configuration again
     ///
     /// Prints what changed. When the new configuration, or a plugin of it, is wrong, all stays as it is, and
@@ -145,6 +163,8 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Top(options) => top::top(&options),
         Command::Trace(options) => trace::trace(&options),
         Command::Metrics(options) => metrics::metrics(&options),
+        Command::Record(options) => record::record(&options),
+        Command::Replay(options) => replay::replay(&options),
         Command::Reload(options) => reload::reload(&options),
         #[cfg(feature = "simulated")]
         Command::Demo(options) => demo::demo(&options),
