@@ -1,14 +1,12 @@
 //! The `bellhop` command as an administrator meets it, a broken `agent.toml` in hand.
 
-use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use support::fixtures::Fixture;
-use support::{bellhop, plugin_component};
+use support::{Daemon, bellhop, plugin_component};
 use tempfile::TempDir;
 
 fn run(folder: &Path, arguments: &[&str]) -> Output {
@@ -296,56 +294,6 @@ fn the_compiler_child_refuses_what_is_not_a_component() {
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
     assert!(said(&output).starts_with("bellhop: "), "{}", said(&output));
-}
-
-/// A daemon in a folder, and its log.
-struct Daemon {
-    process: Child,
-    log: Lines<BufReader<ChildStderr>>,
-}
-
-impl Daemon {
-    fn start(folder: &Path) -> Self {
-        let mut process = Command::new(bellhop())
-            .args(["run", "--config", "agent.toml", "--log-format", "json"])
-            .current_dir(folder)
-            .env_remove("DISPLAY")
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("bellhop can be started");
-        let log = BufReader::new(process.stderr.take().expect("it was piped")).lines();
-        Self { process, log }
-    }
-
-    /// Reads the log up to a line with this text; gives back all that was read, that line last.
-    fn log_until(&mut self, text: &str) -> Vec<String> {
-        let mut read = Vec::new();
-        while !read.last().is_some_and(|line: &String| line.contains(text)) {
-            let line = self.log.next().unwrap_or_else(|| panic!("The log ended without {text}: {read:#?}"));
-            read.push(line.expect("the log is text"));
-        }
-        read
-    }
-
-    /// How often its threads have gone to sleep so far, which is how often they woke.
-    fn sleeps(&self) -> u64 {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.process.id())).expect("it runs");
-        tasks
-            .map(|task| {
-                std::fs::read_to_string(task.expect("a task").path().join("status")).expect("its status")
-            })
-            .map(|status| {
-                let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-                count.expect("a count").trim().parse::<u64>().expect("a number")
-            })
-            .sum()
-    }
-
-    fn end(&mut self, signal: Signal) -> Option<i32> {
-        kill(Pid::from_raw(self.process.id().cast_signed()), signal).expect("it can be told");
-        self.log_until("Stopped");
-        self.process.wait().expect("it ends").code()
-    }
 }
 
 const QUIET: &str =

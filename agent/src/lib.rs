@@ -9,6 +9,7 @@
 pub mod agent;
 pub mod bucket;
 pub mod config;
+pub mod control;
 pub mod dispatch;
 pub mod ending;
 pub mod footprint;
@@ -19,4 +20,5 @@ pub mod mailbox;
 pub mod observe;
 pub mod plugin;
 pub mod reload;
+pub mod replay;
 pub mod sandbox;

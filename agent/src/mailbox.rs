@@ -34,6 +34,8 @@ pub enum News {
     Windows,
     /// The time of a timer has come.
     Timer(Token),
+    /// An administrator wants it to begin anew.
+    Again,
 }
 
 /// News of which each counts.
@@ -63,6 +65,7 @@ impl News {
             Self::Clipboard(..) => "on-changed",
             Self::Windows => "on-windows-changed",
             Self::Timer(_) => "on-timer",
+            Self::Again => "init",
         }
     }
 }
@@ -110,6 +113,7 @@ struct Inbox {
     locked: Option<bool>,
     selections: BTreeMap<Selection, Content>,
     windows: bool,
+    again: bool,
     timers: BTreeSet<(Instant, Token)>,
     /// Whose turn it is, so that no kind of news can keep the others waiting.
     turn: usize,
@@ -118,11 +122,12 @@ struct Inbox {
 /// Takes news of one kind, if there is any.
 type Take = fn(&mut Inbox, Instant) -> Option<News>;
 
-const KINDS: [Take; 6] = [
+const KINDS: [Take; 7] = [
     |inbox, _| (!inbox.events.is_empty()).then(|| News::Events(std::mem::take(&mut inbox.events))),
     |inbox, _| inbox.items.pop_front().map(News::Item),
     |inbox, _| inbox.locked.take().map(News::Locked),
     |inbox, _| inbox.selections.pop_first().map(|(selection, content)| News::Clipboard(selection, content)),
+    |inbox, _| std::mem::take(&mut inbox.again).then_some(News::Again),
     |inbox, _| std::mem::take(&mut inbox.windows).then_some(News::Windows),
     |inbox, now| {
         let due = inbox.timers.first().is_some_and(|(at, _)| *at <= now);
@@ -143,6 +148,12 @@ impl Mailbox {
         self.stop.store(true, Ordering::Relaxed);
         drop(guard);
         self.changed.notify_all();
+    }
+
+    /// Tells the plugin to begin anew, once the call that it is in has ended.
+    pub fn begin_anew(&self) {
+        self.lock().inbox.again = true;
+        self.changed.notify_one();
     }
 
     /// The flag that ends a call which is under way.

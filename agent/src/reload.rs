@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, mpsc};
 
 use crate::agent::Agent;
 use crate::config::{self, Config, ConfigError};
+use crate::control::protocol;
 use crate::plugin::{Plugin, Started, Successor};
 use crate::sandbox::{admission, cache};
 
@@ -123,6 +124,14 @@ impl Agent {
             Ok(()) => Some(Outcome::Replaced),
             Err(reason) => Some(Outcome::Kept(reason)),
         }
+    }
+}
+
+impl From<Reloaded> for protocol::Reloaded {
+    fn from(reloaded: Reloaded) -> Self {
+        let plugins = reloaded.plugins.iter().map(|(plugin, outcome)| format!("{plugin}: {outcome}"));
+        let ignored = reloaded.ignored.iter().map(|key| format!("{key}: changes when Bellhop is restarted"));
+        Self { well: reloaded.is_well(), lines: plugins.chain(ignored).collect() }
     }
 }
 

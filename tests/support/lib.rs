@@ -1,5 +1,6 @@
 //! What whole-system tests are made of.
 
+mod daemon;
 pub mod fixtures;
 mod log;
 mod rig;
@@ -8,6 +9,7 @@ pub mod suite;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+pub use daemon::Daemon;
 pub use log::lines_of;
 pub use rig::{Rig, RigBuilder, Setup};
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use bellhop_agent::agent::Agent;
 use bellhop_agent::config::{Config, ConfigError};
+use bellhop_agent::control::Control;
+use bellhop_agent::control::status::Facts;
 use bellhop_agent::plugin::State;
 use bellhop_agent::reload::Reloaded;
 use bellhop_agent::sandbox::compile::Compiler;
@@ -220,6 +222,31 @@ impl Rig {
     #[must_use]
     pub fn awaited_by_all(&self) -> Capabilities {
         self.agent.as_ref().map_or(Capabilities::empty(), Agent::awaited_by_all)
+    }
+
+    /// Serves the agent's control socket, for as long as what is returned lives, and says where it is.
+    ///
+    /// # Panics
+    /// When it cannot be served, or the agent was stopped.
+    #[must_use]
+    pub fn control(&self) -> (Control, PathBuf) {
+        let path = self.folder.path().join("control/control.sock");
+        let facts = Facts {
+            version: "test".to_owned(),
+            process: std::process::id(),
+            driver: "simulated".to_owned(),
+            desktop: "headless".to_owned(),
+            config: "none".to_owned(),
+        };
+        let board = self.agent.as_ref().expect("the agent runs").board().clone();
+        let reload = Arc::new(|| Err("a rig has no configuration file".to_owned()));
+        (Control::start(&path, facts, board, reload).expect("the socket is served"), path)
+    }
+
+    /// Where a test may put files.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Waits until the guest has told its host what is wanted.

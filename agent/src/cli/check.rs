@@ -34,7 +34,7 @@ pub(super) fn check(path: &Path) -> Result<Verdict> {
     let plugins = if count == 1 { "plugin" } else { "plugins" };
     match verdict {
         Verdict::Well => say!("{}: {count} {plugins}, all well", path.display()),
-        Verdict::Wrong => say!("{}: a plugin would not be run; see above", path.display()),
+        _ => say!("{}: a plugin would not be run; see above", path.display()),
     }
     Ok(verdict)
 }

@@ -5,6 +5,7 @@ macro_rules! say {
     ($($argument:tt)*) => { $crate::cli::say(format_args!($($argument)*)) };
 }
 
+mod agent;
 mod authority;
 mod check;
 mod competitors;
@@ -12,7 +13,15 @@ mod competitors;
 mod demo;
 mod drivers;
 mod explain;
+mod metrics;
+mod quantities;
+mod record;
+mod reload;
+mod replay;
 mod run;
+mod status;
+mod top;
+mod trace;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,9 +46,10 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit status:
   0   all is well
-  1   something failed while running
+  1   something failed while running; of status and top, a plugin does not do well; of replay, the
+      plugin asks for something else than it did
   2   the command line is wrong
-  69  there is no VMMDev device that can be driven
+  69  there is no VMMDev device that can be driven, or no agent that answers
   75  another agent has what every plugin needs for itself
   78  agent.toml, or a component that it names, is wrong";
 
@@ -53,6 +63,46 @@ enum Command {
     ///
     /// Reads the component's type only; nothing of it is run or compiled.
     Explain(explain::Options),
+    /// Show how the running agent and its plugins are
+    ///
+    /// A table of the plugins: what state each is in, what it was called for, what it asked for, what it uses
+    /// of its limits, and its last fault with the functions it happened in. Exits with 0 when every plugin
+    /// runs and hears all that it subscribed to, with 1 when one does not, and with 69 when no agent answers.
+    Status(status::Options),
+    /// Show the same again and again, until Ctrl-C
+    ///
+    /// Exits as status does, after the last look.
+    Top(top::Options),
+    /// Show what happens in the running agent, as it happens, until Ctrl-C
+    ///
+    /// Each event of the host, each call of a plugin (>) and its outcome (<), what the plugin calls
+    /// meanwhile, and the requests and services of the host that it reaches by that, each with its time. Of
+    /// bytes only the number is shown. A reader that is too slow loses lines, and is told how many; the agent
+    /// never waits for it.
+    Trace(trace::Options),
+    /// Print the running agent's counts in the text format of Prometheus
+    Metrics(agent::AgentOption),
+    /// Record what plugins of the running agent do, for a replay, until Ctrl-C
+    ///
+    /// Starts the plugins anew, because a replay has to begin where they do, and writes all that they are
+    /// called with, ask for and are answered, in order and with its time, as JSON lines: first a header with
+    /// versions, the components' digests, their configuration and grants, then one object for each step. The
+    /// file is the user's alone. It has what plugins say and see, as names of windows and values of guest
+    /// properties, but of bytes, as those of the clipboard, only the number, unless --contents is given.
+    Record(record::Options),
+    /// Play a record into a component, offline, and compare what it does with what was recorded
+    ///
+    /// The component is called as the recorded plugin was, and its calls are answered from the record: there
+    /// is no device, no desktop, and no time but the record's. What it asks for and returns is compared, but
+    /// not what it logs nor how often it looks at the clock, so that the component may be one that was
+    /// written anew, in any language. Exits with 0 when there is no difference, and with 1 at the first one,
+    /// which is shown with its place.
+    Replay(replay::Options),
+    /// Let the running agent read its configuration again
+    ///
+    /// Prints what changed. When the new configuration, or a plugin of it, is wrong, all stays as it is, and
+    /// it says why.
+    Reload(agent::AgentOption),
     /// Play a host and a guest in one process, and show each step of each ring
     #[cfg(feature = "simulated")]
     Demo(demo::Options),
@@ -89,6 +139,8 @@ enum Verdict {
     Well,
     /// It said what is wrong with the configuration, or with a component.
     Wrong,
+    /// It showed something that is not as it should be.
+    Unwell,
 }
 
 /// No device, or none that can be driven.
@@ -107,6 +159,13 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Run(options) => run::run(&options),
         Command::Check(options) => check::check(&options.config),
         Command::Explain(options) => explain::explain(&options),
+        Command::Status(options) => status::status(&options),
+        Command::Top(options) => top::top(&options),
+        Command::Trace(options) => trace::trace(&options),
+        Command::Metrics(options) => metrics::metrics(&options),
+        Command::Record(options) => record::record(&options),
+        Command::Replay(options) => replay::replay(&options),
+        Command::Reload(options) => reload::reload(&options),
         #[cfg(feature = "simulated")]
         Command::Demo(options) => demo::demo(&options),
         Command::Completions { shell } => {
@@ -118,6 +177,7 @@ pub fn main(cli: Cli) -> ExitCode {
     match outcome {
         Ok(Verdict::Well) => ExitCode::SUCCESS,
         Ok(Verdict::Wrong) => ExitCode::from(78),
+        Ok(Verdict::Unwell) => ExitCode::FAILURE,
         Err(error) => {
             // A wrong configuration's lines begin with the place, as editors expect it.
             if let Some(wrong @ ConfigError::Wrong { .. }) = error.downcast_ref() {
@@ -133,7 +193,7 @@ pub fn main(cli: Cli) -> ExitCode {
 /// The exit status of a failure: the numbers are those of `<sysexits.h>`.
 fn status(error: &anyhow::Error) -> u8 {
     match () {
-        () if error.is::<NoDevice>() => 69,
+        () if error.is::<NoDevice>() || agent::is_absent(error) => 69,
         () if error.is::<Taken>() => 75,
         () if error.is::<ConfigError>() => 78,
         () => 1,

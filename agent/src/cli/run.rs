@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use bellhop_agent::agent::Agent;
-use bellhop_agent::config::{Config, DriverChoice};
+use bellhop_agent::config::{Config, ControlSocket, DriverChoice};
+use bellhop_agent::control::status::Facts;
+use bellhop_agent::control::{self, Control};
 use bellhop_agent::{footprint, logging};
 use bellhop_desktop::Chosen;
 use clap::Args;
@@ -38,12 +40,26 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     if config.driver != DriverChoice::Simulated {
         competitors::warn();
     }
+    let facts = Facts {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        process: std::process::id(),
+        driver: driver.describe(),
+        desktop: desktop.desktop.outputs.describe(),
+        config: path.display().to_string(),
+    };
     let agent = Arc::new(Agent::start(&config, driver, desktop.desktop, compiler()?)?);
     let taken = agent.awaited_by_all();
     if !taken.is_empty() {
         agent.stop();
         return Err(competitors::taken(taken).into());
     }
+    let control = match control(&config, facts, &agent) {
+        Ok(control) => control,
+        Err(error) => {
+            agent.stop();
+            return Err(error);
+        }
+    };
     // A plugin may have demanded the end before: then this signal waits.
     agent.ending().on_demand(|| {
         if let Err(error) = kill(Pid::this(), Signal::SIGTERM) {
@@ -64,6 +80,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     signals.thread_unblock().context("Cannot unblock signals")?;
     tracing::info!(%signal, "Stopping");
     let demanded = agent.ending().reason();
+    drop(control);
     agent.stop();
     tracing::info!("Stopped");
     match demanded {
@@ -81,8 +98,8 @@ fn reload(agent: &Arc<Agent>) {
     }
 }
 
-/// Holds back the signals that end the agent or have it read its configuration, in this thread and those it starts, so that they can be
-/// waited for.
+/// Holds back the signals that end the agent or have it read its configuration, in this thread and those it
+/// starts, so that they can be waited for.
 fn block_signals() -> Result<SigSet> {
     let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
     signals.thread_block().context("Cannot block signals")?;
@@ -95,6 +112,34 @@ pub(super) fn desktop(config: &Config) -> Chosen {
     let desktop = bellhop_desktop::choose(config.outputs.backend, display.as_deref());
     tracing::info!(desktop = desktop.desktop.outputs.describe(), reason = desktop.reason, "Desktop chosen");
     desktop
+}
+
+/// The control socket that the configuration asks for. One that is only usual is done without, if it cannot
+/// be had.
+fn control(config: &Config, facts: Facts, agent: &Arc<Agent>) -> Result<Option<Control>> {
+    let (path, usual) = match &config.control {
+        ControlSocket::None => return Ok(None),
+        ControlSocket::At(path) => (path.clone(), false),
+        ControlSocket::Usual => match control::default_path() {
+            Some(path) => (path, true),
+            None => {
+                tracing::info!("No control socket: XDG_RUNTIME_DIR is not set, and neither is `control`");
+                return Ok(None);
+            }
+        },
+    };
+    let reload = {
+        let agent = agent.clone();
+        Arc::new(move || agent.reload().map(Into::into).map_err(|error| error.to_string()))
+    };
+    match Control::start(&path, facts, agent.board().clone(), reload) {
+        Ok(control) => Ok(Some(control)),
+        Err(error) if usual => {
+            tracing::error!("Going on without a control socket: {error:#}");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn ready(agent: &Agent, path: &Path) {

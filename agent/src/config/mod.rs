@@ -31,6 +31,7 @@ struct File {
     driver: DriverChoice,
     device: Option<PathBuf>,
     cache: Option<PathBuf>,
+    control: Option<ControlChoice>,
     #[serde(default)]
     log: LogTable,
     #[serde(default)]
@@ -52,6 +53,25 @@ pub enum DriverChoice {
     Vboxguest,
     /// A device model inside the agent: for demonstrations, tests and plugin authors.
     Simulated,
+}
+
+/// Where the control socket is, as written.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected the path of a socket, or false for none")]
+enum ControlChoice {
+    Path(PathBuf),
+    Usual(bool),
+}
+
+/// Where the control socket is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ControlSocket {
+    /// There is none.
+    None,
+    /// Where it usually is; an agent that cannot have it does without.
+    Usual,
+    /// At this path.
+    At(PathBuf),
 }
 
 /// How the log is written.
@@ -158,6 +178,8 @@ pub struct Config {
     pub device: Option<PathBuf>,
     /// Where compiled components are kept.
     pub cache: PathBuf,
+    /// Where the control socket is.
+    pub control: ControlSocket,
     /// The log.
     pub log: LogTable,
     /// The desktop's outputs.
@@ -225,6 +247,11 @@ impl Config {
             driver: file.driver,
             device: file.device.map(|device| folder.join(device)),
             cache: file.cache.map_or_else(default_cache, |cache| folder.join(cache)),
+            control: match file.control {
+                None | Some(ControlChoice::Usual(true)) => ControlSocket::Usual,
+                Some(ControlChoice::Usual(false)) => ControlSocket::None,
+                Some(ControlChoice::Path(path)) => ControlSocket::At(folder.join(path)),
+            },
             log: file.log,
             outputs: file.outputs,
             plugins,
@@ -240,6 +267,7 @@ impl Config {
             ("driver", self.driver != other.driver),
             ("device", self.device != other.device),
             ("cache", self.cache != other.cache),
+            ("control", self.control != other.control),
             ("log", self.log != other.log),
             ("outputs", self.outputs != other.outputs),
         ];
@@ -310,7 +338,8 @@ fn read(path: &Path) -> Result<String, ConfigError> {
 }
 
 /// The cache of whoever runs the agent: the machine's for root, one's own otherwise.
-fn default_cache() -> PathBuf {
+#[must_use]
+pub fn default_cache() -> PathBuf {
     let own = || {
         let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
         base.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))

@@ -4,14 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use driver_core::wire::{Capabilities, Events, RequestType, Status};
+use driver_core::wire::{Capabilities, Events, RequestHeader, RequestType, Status};
 use driver_core::{Canceller, CapabilityState, Driver, HgcmClient, HgcmParameter, Result, Wake};
 
 use super::notice::nanoseconds;
 use super::{Counts, Tap, What, lock};
-
-/// The offset of a request's type in its header, in bytes.
-const TYPE: std::ops::Range<usize> = 8..12;
 
 /// A session with the device as one plugin uses it, or the agent itself.
 pub struct Watched {
@@ -89,8 +86,7 @@ impl Driver for Watched {
 
     fn request(&self, packet: &mut [u8]) -> Result<Status> {
         // Looked at before the host has written to it.
-        let number = packet.get(TYPE).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
-        let request = RequestType(number.unwrap_or_default());
+        let request = RequestHeader::parse(packet).map_or(RequestType(0), |header| header.kind());
         let begun = Instant::now();
         let outcome = self.driver.request(packet);
         let took = begun.elapsed();

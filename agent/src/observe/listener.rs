@@ -58,6 +58,13 @@ impl Listener {
         taken
     }
 
+    /// Whether there is something to take.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        let ring = lock(&self.ring);
+        !ring.lines.is_empty() || ring.lost > 0
+    }
+
     pub(super) fn hears(&self, plugin: &str) -> bool {
         self.names.is_empty() || self.names.contains(plugin)
     }

@@ -13,7 +13,7 @@ pub mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use serde::Serialize;
@@ -24,7 +24,10 @@ pub use driver::Watched;
 pub use listener::{Listener, Taken};
 pub use notice::{Notice, What};
 
+use crate::config;
 use crate::host::PACKAGE;
+use crate::mailbox::Mailbox;
+use crate::plugin::{Record, State};
 
 /// The name under which the agent's own doings are told: no plugin has it.
 pub const AGENT: &str = "";
@@ -38,6 +41,24 @@ const CONTENTS: u8 = 2;
 pub struct Board {
     exchange: Arc<Exchange>,
     taps: Mutex<BTreeMap<Arc<str>, Arc<Tap>>>,
+    plugins: Mutex<BTreeMap<Arc<str>, Enlisted>>,
+}
+
+/// A plugin as the board knows it, for as long as its thread or its owner does.
+struct Enlisted {
+    record: Weak<Record>,
+    mailbox: Weak<Mailbox>,
+    config: Arc<config::Plugin>,
+}
+
+/// A plugin that there is.
+pub struct Known {
+    /// How it fares.
+    pub state: State,
+    /// What it was started with.
+    pub config: Arc<config::Plugin>,
+    /// Where its news waits.
+    pub mailbox: Arc<Mailbox>,
 }
 
 /// What taps share: those who listen, and the clock.
@@ -67,7 +88,7 @@ impl Board {
     #[must_use]
     pub fn new(started: Instant) -> Arc<Self> {
         let exchange = Arc::new(Exchange { started, listeners: Mutex::default() });
-        Arc::new(Self { exchange, taps: Mutex::default() })
+        Arc::new(Self { exchange, taps: Mutex::default(), plugins: Mutex::default() })
     }
 
     /// When the agent started.
@@ -93,6 +114,27 @@ impl Board {
         tap.look(&lock(&self.exchange.listeners));
         taps.insert(plugin, tap.clone());
         tap
+    }
+
+    /// Makes a plugin known, in the place of another of its name.
+    pub fn enlist(&self, record: &Arc<Record>, mailbox: &Arc<Mailbox>, config: &config::Plugin) {
+        let enlisted = Enlisted {
+            record: Arc::downgrade(record),
+            mailbox: Arc::downgrade(mailbox),
+            config: Arc::new(config.clone()),
+        };
+        lock(&self.plugins).insert(record.plugin().clone(), enlisted);
+    }
+
+    /// All plugins that there are, by their names.
+    #[must_use]
+    pub fn plugins(&self) -> Vec<Known> {
+        let plugins = lock(&self.plugins);
+        let known = plugins.values().filter_map(|enlisted| {
+            let (record, mailbox) = (enlisted.record.upgrade()?, enlisted.mailbox.upgrade()?);
+            Some(Known { state: record.state(), config: enlisted.config.clone(), mailbox })
+        });
+        known.collect()
     }
 
     /// Begins to listen to the plugins that are named, or to all and the agent itself.

@@ -85,8 +85,6 @@ pub enum What {
         /// How long it took.
         took: u64,
     },
-    /// What has become of the plugin.
-    State(String),
 }
 
 impl Notice {
@@ -99,7 +97,7 @@ impl Notice {
                 arguments.iter_mut().for_each(values::redact);
                 values::redact(result);
             }
-            What::Events(_) | What::Request { .. } | What::Hgcm { .. } | What::State(_) => {}
+            What::Events(_) | What::Request { .. } | What::Hgcm { .. } => {}
         }
     }
 }

@@ -66,6 +66,7 @@ impl Plugin {
         let mailbox = Arc::new(Mailbox::default());
         surroundings.world.dispatcher.enrol(&name, &mailbox);
         let record = Arc::new(Record::new(name.clone(), config.limits));
+        surroundings.world.board.enlist(&record, &mailbox, &config);
         let life = Life {
             name: name.clone(),
             record: record.clone(),
@@ -159,9 +160,20 @@ struct Wants {
 enum End {
     /// It was told to stop.
     Stop,
-    /// It faulted in what its record says was attempted.
-    Fault(Fault),
+    /// It is to begin anew.
+    Again,
+    /// It failed.
+    Failed(Failure),
+}
+
+/// How an instance failed.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// In what its record says was attempted.
+    #[error(transparent)]
+    Fault(#[from] Fault),
     /// It cannot start, and will not on another try either.
+    #[error("{0}")]
     Hopeless(String),
 }
 
@@ -183,7 +195,7 @@ impl Life {
                 Started::Running
             }
             Err(GivenUp(phase, reason)) => {
-                tracing::error!(plugin, "{reason}");
+                tracing::error!(plugin, component = %self.config.component.display(), "{reason}");
                 self.record.enter(phase, Some(reason.clone()));
                 if self.config.on_failure == OnFailure::Exit {
                     self.surroundings.ending.demand(format!("Plugin {plugin} failed: {reason}"));
@@ -198,22 +210,29 @@ impl Life {
 
     /// Admits the component, and has one instance after the other until it is told to stop or is given up.
     fn live(&mut self, started: &mut Option<mpsc::Sender<Started>>) -> Result<Stop, GivenUp> {
-        let mut program = self.surroundings.sandbox.link(&self.config).map_err(|error| {
-            let component = self.config.component.display();
-            GivenUp(Phase::Disabled, format!("Not admitted: {component}: {error:#}"))
-        })?;
+        let mut program = self
+            .surroundings
+            .sandbox
+            .link(&self.config)
+            .map_err(|error| GivenUp(Phase::Disabled, format!("Not admitted: {error:#}")))?;
         self.record.made_of(&self.config, program.sha256());
         let mut ready = None;
         loop {
             // A panic is the agent's own fault, and no reason for the other plugins to end with it.
             let end =
                 catch_unwind(AssertUnwindSafe(|| self.incarnation(&mut program, ready.take(), started)));
-            let fault = match end.unwrap_or_else(|panic| End::Fault(Fault::of_panic(&*panic))) {
-                End::Stop | End::Fault(Fault::Stopped) => return Ok(Stop),
-                End::Hopeless(reason) => {
+            let fault = match end.unwrap_or_else(|panic| End::Failed(Fault::of_panic(&*panic).into())) {
+                End::Stop | End::Failed(Failure::Fault(Fault::Stopped)) => return Ok(Stop),
+                End::Again => {
+                    tracing::info!(plugin = &*self.name, "Started anew");
+                    self.mailbox.abandon();
+                    self.withdraw_capabilities(Capabilities::all());
+                    continue;
+                }
+                End::Failed(Failure::Hopeless(reason)) => {
                     return Err(GivenUp(Phase::Disabled, format!("Given up: {reason}")));
                 }
-                End::Fault(fault) => fault,
+                End::Failed(Failure::Fault(fault)) => fault,
             };
             // It may yet come round, but nobody is to wait for that.
             if let Some(started) = started.take() {
@@ -287,7 +306,7 @@ impl Life {
     ) -> End {
         let mut instance = match ready.map_or_else(|| self.start(program), Ok) {
             Ok(instance) => instance,
-            Err(end) => return end,
+            Err(failure) => return End::Failed(failure),
         };
         if let Some(started) = started.take() {
             let _ = started.send(Started::Running);
@@ -301,11 +320,12 @@ impl Life {
                     self.record.settle();
                     continue;
                 }
+                Ok(Turn::News(News::Again)) => return End::Again,
                 Ok(Turn::Replace(successor)) => {
                     match self.replace(Some(&mut instance), program, *successor) {
                         Ok(Some(successor)) => instance = successor,
                         Ok(None) => {}
-                        Err(fault) => return End::Fault(fault),
+                        Err(fault) => return End::Failed(fault.into()),
                     }
                     continue;
                 }
@@ -320,7 +340,7 @@ impl Life {
                 Ok(Turn::News(news)) => news,
             };
             if let Err(fault) = self.deliver(&mut instance, news) {
-                return End::Fault(fault);
+                return End::Failed(fault.into());
             }
         }
     }
@@ -340,7 +360,7 @@ impl Life {
     }
 
     /// Makes the next instance, the one that is called for news.
-    fn start(&self, program: &Program) -> Result<Instance, End> {
+    fn start(&self, program: &Program) -> Result<Instance, Failure> {
         self.record.change(|state| {
             (state.phase, state.incarnation) = (Phase::Starting, state.incarnation + 1);
         });
@@ -357,15 +377,15 @@ impl Life {
         config: &config::Plugin,
         program: &Program,
         poster: Poster,
-    ) -> Result<(Instance, Wants), End> {
+    ) -> Result<(Instance, Wants), Failure> {
         let plugin = &*self.name;
         let span = tracing::debug_span!("call", plugin, export = "init", outcome = tracing::field::Empty);
         let _entered = span.enter();
         self.record.attempt("init", Events::empty());
         let host = Host::new(self.record.clone(), config, &self.surroundings.world, poster);
-        let mut instance = program.start(host, self.mailbox.stop_flag()).map_err(End::Fault)?;
-        let subscription = instance.init(&config.config).map_err(End::Fault)?.map_err(|reason| {
-            End::Hopeless(format!("`init` returned: {}", crate::host::printable(reason)))
+        let mut instance = program.start(host, self.mailbox.stop_flag())?;
+        let subscription = instance.init(&config.config)?.map_err(|reason| {
+            Failure::Hopeless(format!("`init` returned: {}", crate::host::printable(reason)))
         })?;
 
         let events = Events::from_bits_retain(subscription.events);
@@ -374,20 +394,20 @@ impl Life {
         authority
             .permit_events(events)
             .and_then(|()| authority.permit_capabilities(capabilities))
-            .map_err(|reason| End::Hopeless(format!("its subscription is {reason}")))?;
+            .map_err(|reason| Failure::Hopeless(format!("its subscription is {reason}")))?;
         if !events.is_empty() && !instance.handles_host_events() {
             let reason = "it subscribes to events and does not export `host-events`";
-            return Err(End::Hopeless(reason.to_owned()));
+            return Err(Failure::Hopeless(reason.to_owned()));
         }
         Ok((instance, Wants { events, capabilities }))
     }
 
     /// Subscribes an instance to what it wants, in the place of what was subscribed to before.
-    fn settle_in(&self, instance: &mut Instance, wants: &Wants) -> Result<(), End> {
+    fn settle_in(&self, instance: &mut Instance, wants: &Wants) -> Result<(), Failure> {
         let plugin = &*self.name;
         let Wants { events, capabilities } = *wants;
         let dispatcher = &self.surroundings.world.dispatcher;
-        dispatcher.subscribe(plugin, events).map_err(|error| End::Hopeless(error.to_string()))?;
+        dispatcher.subscribe(plugin, events).map_err(|error| Failure::Hopeless(error.to_string()))?;
         dispatcher.announce(plugin, capabilities);
         self.withdraw_capabilities(Capabilities::all() - capabilities - instance.host_mut().announced());
         self.record.ended(instance.took(), instance.used());

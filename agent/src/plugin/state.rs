@@ -14,6 +14,8 @@ use crate::config::{self, Limits};
 pub struct State {
     /// Whether it runs, and if not, why not.
     pub phase: Phase,
+    /// The SHA-256 digest of its component, in hexadecimal, once it was admitted.
+    pub sha256: Option<String>,
     /// What led to the phase, where that is a plugin that does not run.
     pub reason: Option<String>,
     /// Which of its instances this is, from 1; 0 before the first.
@@ -64,6 +66,14 @@ pub enum Phase {
     Disabled,
     /// It was told to stop.
     Stopped,
+}
+
+impl Phase {
+    /// Whether it runs, or is to.
+    #[must_use]
+    pub fn is_alive(self) -> bool {
+        matches!(self, Self::Starting | Self::Running | Self::BackingOff { .. })
+    }
 }
 
 /// A fault that has happened.
@@ -155,6 +165,7 @@ impl Record {
     pub fn new(plugin: Arc<str>, limits: Limits) -> Self {
         let state = State {
             phase: Phase::Starting,
+            sha256: None,
             reason: None,
             incarnation: 0,
             built_in: Duration::ZERO,
@@ -222,7 +233,7 @@ impl Record {
         buckets.requests.set_rate(config.limits.requests_per_second.into());
         buckets.log.set_rate(config.limits.log_per_second.0);
         drop(buckets);
-        self.change(|state| state.limits = config.limits);
+        self.change(|state| (state.limits, state.sha256) = (config.limits, Some(digest.to_owned())));
     }
 
     /// Whether it is made of these.

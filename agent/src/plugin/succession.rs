@@ -6,7 +6,7 @@ use std::sync::mpsc;
 
 use driver_core::wire::Capabilities;
 
-use super::{End, Life};
+use super::{Failure, Life};
 use crate::config;
 use crate::host::printable;
 use crate::sandbox::{Fault, Instance, Program};
@@ -55,6 +55,7 @@ impl Life {
                 self.record.succeeded();
                 self.faults = Default::default();
                 (self.config, *program) = (config, next);
+                self.surroundings.world.board.enlist(&self.record, &self.mailbox, &self.config);
                 let _ = reply.send(Ok(()));
                 return Ok(Some(instance));
             }
@@ -94,9 +95,9 @@ impl Life {
             let (mut instance, wants) = self.begin(config, program, self.mailbox.begin_beside())?;
             if let Some(state) = state {
                 self.record.attempt("restore", Default::default());
-                let restored = instance.restore(&state).map_err(End::Fault)?;
-                restored
-                    .map_err(|reason| End::Hopeless(format!("`restore` returned: {}", printable(reason))))?;
+                instance.restore(&state)?.map_err(|reason| {
+                    Failure::Hopeless(format!("`restore` returned: {}", printable(reason)))
+                })?;
             }
             self.settle_in(&mut instance, &wants)?;
             // What stopped the old one is not known to stop this one.
@@ -104,13 +105,8 @@ impl Life {
             self.mailbox.succeed(wants.events);
             Ok(instance)
         }));
-        begun.unwrap_or_else(|panic| Err(End::Fault(Fault::of_panic(&*panic)))).map_err(|end| {
-            Failed::Successor(match end {
-                End::Stop => Fault::Stopped.to_string(),
-                End::Fault(fault) => fault.to_string(),
-                End::Hopeless(reason) => reason,
-            })
-        })
+        let made = begun.unwrap_or_else(|panic| Err(Fault::of_panic(&*panic).into()));
+        made.map_err(|failure: Failure| Failed::Successor(failure.to_string()))
     }
 
     /// What the old instance wants its successor to know, if it hands over.

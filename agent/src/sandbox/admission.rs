@@ -190,6 +190,13 @@ pub fn contract() -> &'static Surface {
     &CONTRACT
 }
 
+/// The package of the contract, with its version: `bellhop:guest@0.1.0`.
+#[must_use]
+pub fn contract_name() -> String {
+    let version = contract().exports.keys().find_map(|name| name.version.as_deref());
+    format!("{PACKAGE}@{}", version.unwrap_or_default())
+}
+
 /// The line in a plugin's grants that links an interface.
 #[must_use]
 pub fn grant(interface: &Interface) -> String {

@@ -31,6 +31,8 @@ pub struct Loaded {
     pub component: Component,
     /// It was not in the cache.
     pub compiled: bool,
+    /// The digest of the component as it was before.
+    pub sha256: String,
 }
 
 impl Cache {
@@ -49,10 +51,11 @@ impl Cache {
     /// When the folder cannot be made or is not the agent's alone, or the component cannot be compiled.
     pub fn load(&self, engine: &Engine, component: &[u8]) -> Result<Loaded> {
         self.open_folder()?;
-        let file = self.folder.join(format!("{}-{}.cwasm", digest(component), self.engine_digest));
+        let sha256 = digest(component);
+        let file = self.folder.join(format!("{sha256}-{}.cwasm", self.engine_digest));
         if file.exists() {
             match load::compiled(engine, &file) {
-                Ok(component) => return Ok(Loaded { component, compiled: false }),
+                Ok(component) => return Ok(Loaded { component, compiled: false, sha256 }),
                 Err(error) => {
                     tracing::warn!(%error, file = %file.display(), "Cached code is of no use; compiling anew");
                 }
@@ -61,7 +64,7 @@ impl Cache {
         let code = self.compiler.compile(component)?;
         self.store(&file, &code)?;
         let component = load::compiled(engine, &file).map_err(anyhow::Error::from)?;
-        Ok(Loaded { component, compiled: true })
+        Ok(Loaded { component, compiled: true, sha256 })
     }
 
     /// Makes the folder if need be, and refuses one that somebody else could write to: what lies in

@@ -99,6 +99,8 @@ impl Instance {
                 let function = window_events.as_ref().map(|handler| handler.func_on_windows_changed());
                 self.handle("window-events.on-windows-changed", function, ())
             }
+            // Whoever takes it from the mailbox makes another instance.
+            News::Again => Ok(Ok(())),
             News::Timer(timer) => {
                 let function = timer_events.as_ref().map(|handler| handler.func_on_timer());
                 self.handle("timer-events.on-timer", function, (timer,))

@@ -54,9 +54,9 @@ pub struct Program {
     pre: InstancePre<Guest>,
     lifecycle: lifecycle::GuestIndices,
     handlers: Indices,
-    limits: Limits,
     clock: wasi::Clock,
     sha256: String,
+    limits: Limits,
 }
 
 /// What a store holds: the world outside, and the bounds.
@@ -142,7 +142,7 @@ impl Sandbox {
         let bytes = admission::read(plugin)?;
         let surface = admission::examine(&bytes, &plugin.authority)?;
         let before = Instant::now();
-        let Loaded { component, compiled } = self.cache.load(&self.engine, &bytes)?;
+        let Loaded { component, compiled, sha256 } = self.cache.load(&self.engine, &bytes)?;
         tracing::debug!(plugin = plugin.name, compiled, took = ?before.elapsed(), "Component loaded");
         let mut linker = Linker::new(&self.engine);
         for interface in plugin.authority.linked() {
@@ -161,9 +161,9 @@ impl Sandbox {
             lifecycle: lifecycle::GuestIndices::new(&pre).map_err(anyhow::Error::from)?,
             handlers: Indices::new(&pre, &surface).map_err(anyhow::Error::from)?,
             pre,
+            sha256,
             limits: plugin.limits,
             clock,
-            sha256: cache::digest(&bytes),
         })
     }
 }
