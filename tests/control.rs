@@ -502,6 +502,36 @@ fn a_second_daemon_is_refused_the_socket_of_a_living_one_and_takes_a_dead_one_s(
 }
 
 #[test]
+fn a_reload_is_answered_with_what_became_of_each_plugin() {
+    let folder = daemon_folder();
+    let socket = folder.path().join("own/control.sock");
+    let configure = |more: &str| {
+        std::fs::write(folder.path().join("agent.toml"), format!("{DAEMON}{more}")).expect("a file");
+    };
+    let mut daemon = Daemon::start(folder.path());
+    daemon.log_until("Ready");
+
+    configure("[plugins.second]\ncomponent = \"quiet.wasm\"\n");
+    let reloaded = ask(&socket, &["reload"]);
+    assert_eq!(reloaded.status.code(), Some(0), "{}", text(&reloaded));
+    assert_eq!(text(&reloaded), "quiet: unchanged\nsecond: started\n");
+    let plugins = status(&socket).1["plugins"].as_array().map(Vec::len);
+    assert_eq!(plugins, Some(2), "the new one is known");
+
+    configure("[plugins.second]\ncomponent = \"missing.wasm\"\n");
+    let refused = ask(&socket, &["reload"]);
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
+    assert!(text(&refused).contains("no component at "), "{}", text(&refused));
+
+    configure("");
+    let reloaded = ask(&socket, &["reload"]);
+    assert_eq!(text(&reloaded), "second: stopped\nquiet: unchanged\n");
+    let plugins = status(&socket).1["plugins"].as_array().map(Vec::len);
+    assert_eq!(plugins, Some(1), "the old one is forgotten");
+    daemon.end(Signal::SIGTERM);
+}
+
+#[test]
 fn a_daemon_that_was_asked_sleeps_again() {
     let folder = daemon_folder();
     let socket = folder.path().join("own/control.sock");
