@@ -122,7 +122,10 @@ fn a_status_tells_the_last_fault_where_it_happened_and_what_is_masked() {
 
 #[test]
 fn a_trace_tells_each_step_as_it_happens() {
-    let rig = Setup::new().rig().display("trace-one").display("trace-two").start();
+    // Only one can take what the host wants.
+    let other = Fixture::subscribing(DISPLAY_CHANGE).component();
+    let grants = "grants.events = [\"display-change\"]";
+    let rig = Setup::new().rig().display("trace-one").plugin("trace-two", &other, grants).start();
     let (_control, socket) = rig.control();
     let mut json = Ongoing::start(&socket, &["trace", "--json", "--plugin", "trace-one"]);
     let mut human = Ongoing::start(&socket, &["trace"]);
@@ -143,7 +146,7 @@ fn a_trace_tells_each_step_as_it_happens() {
     assert_eq!(request["request"]["failed"], false);
     assert_eq!(notices.last().expect("a line")["return"]["result"], serde_json::json!({"ok": null}));
 
-    let lines = human.lines_until(|line| line.contains("trace-two") && line.contains("  < "));
+    let lines = human.lines_until(|line| line.contains("trace-one") && line.contains("  < "));
     for expected in [
         "(agent)     the host raised display-change",
         "> host-events.on-host-events(display-change)",
