@@ -104,7 +104,7 @@ fn the_daemon_ends_with_a_failure_over_a_plugin_if_that_is_wanted() {
     let folder = tempfile::tempdir().expect("there is room for a folder");
     let component = Fixture::default().init("(unreachable)").component();
     std::fs::write(folder.path().join("bad.wasm"), component).expect("a file");
-    let text = "driver = \"simulated\"\ncache = \"cache\"\n[plugins.bad]\ncomponent = \"bad.wasm\"\non-failure = \"exit\"";
+    let text = "driver = \"simulated\"\ncache = \"cache\"\ncontrol = false\n[plugins.bad]\ncomponent = \"bad.wasm\"\non-failure = \"exit\"";
     std::fs::write(folder.path().join("agent.toml"), text).expect("a file");
 
     let output = run(folder.path());

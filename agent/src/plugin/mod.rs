@@ -195,7 +195,7 @@ impl Life {
                 Started::Running
             }
             Err(GivenUp(phase, reason)) => {
-                tracing::error!(plugin, "{reason}");
+                tracing::error!(plugin, component = %self.config.component.display(), "{reason}");
                 self.record.enter(phase, Some(reason.clone()));
                 if self.config.on_failure == OnFailure::Exit {
                     self.surroundings.ending.demand(format!("Plugin {plugin} failed: {reason}"));
@@ -210,10 +210,11 @@ impl Life {
 
     /// Admits the component, and has one instance after the other until it is told to stop or is given up.
     fn live(&mut self, started: &mut Option<mpsc::Sender<Started>>) -> Result<Stop, GivenUp> {
-        let mut program = self.surroundings.sandbox.link(&self.config).map_err(|error| {
-            let component = self.config.component.display();
-            GivenUp(Phase::Disabled, format!("Not admitted: {component}: {error:#}"))
-        })?;
+        let mut program = self
+            .surroundings
+            .sandbox
+            .link(&self.config)
+            .map_err(|error| GivenUp(Phase::Disabled, format!("Not admitted: {error:#}")))?;
         self.record.made_of(&self.config, program.sha256());
         let mut ready = None;
         loop {
