@@ -336,7 +336,7 @@ fn a_daemon_whose_plugin_is_refused_runs_on_and_says_why() {
 
     let log = daemon.log_until("Ready");
 
-    assert!(log.iter().any(|line| line.contains("Not admitted: Not WebAssembly")), "{log:#?}");
+    assert!(log.iter().any(|line| line.contains("Not admitted: broken.wasm: Not WebAssembly")), "{log:#?}");
     assert_eq!(daemon.end(Signal::SIGTERM), Some(0));
 }
 

@@ -122,7 +122,10 @@ fn a_status_tells_the_last_fault_where_it_happened_and_what_is_masked() {
 
 #[test]
 fn a_trace_tells_each_step_as_it_happens() {
-    let rig = Setup::new().rig().display("trace-one").display("trace-two").start();
+    // Only one can take what the host wants.
+    let other = Fixture::subscribing(DISPLAY_CHANGE).component();
+    let grants = "grants.events = [\"display-change\"]";
+    let rig = Setup::new().rig().display("trace-one").plugin("trace-two", &other, grants).start();
     let (_control, socket) = rig.control();
     let mut json = Ongoing::start(&socket, &["trace", "--json", "--plugin", "trace-one"]);
     let mut human = Ongoing::start(&socket, &["trace"]);
@@ -143,7 +146,7 @@ fn a_trace_tells_each_step_as_it_happens() {
     assert_eq!(request["request"]["failed"], false);
     assert_eq!(notices.last().expect("a line")["return"]["result"], serde_json::json!({"ok": null}));
 
-    let lines = human.lines_until(|line| line.contains("trace-two") && line.contains("  < "));
+    let lines = human.lines_until(|line| line.contains("trace-one") && line.contains("  < "));
     for expected in [
         "(agent)     the host raised display-change",
         "> host-events.on-host-events(display-change)",
@@ -499,6 +502,36 @@ fn a_second_daemon_is_refused_the_socket_of_a_living_one_and_takes_a_dead_one_s(
     third.log_until("Ready");
     assert_eq!(status(&socket).1["agent"]["process"], third.process());
     third.end(Signal::SIGTERM);
+}
+
+#[test]
+fn a_reload_is_answered_with_what_became_of_each_plugin() {
+    let folder = daemon_folder();
+    let socket = folder.path().join("own/control.sock");
+    let configure = |more: &str| {
+        std::fs::write(folder.path().join("agent.toml"), format!("{DAEMON}{more}")).expect("a file");
+    };
+    let mut daemon = Daemon::start(folder.path());
+    daemon.log_until("Ready");
+
+    configure("[plugins.second]\ncomponent = \"quiet.wasm\"\n");
+    let reloaded = ask(&socket, &["reload"]);
+    assert_eq!(reloaded.status.code(), Some(0), "{}", text(&reloaded));
+    assert_eq!(text(&reloaded), "quiet: unchanged\nsecond: started\n");
+    let plugins = status(&socket).1["plugins"].as_array().map(Vec::len);
+    assert_eq!(plugins, Some(2), "the new one is known");
+
+    configure("[plugins.second]\ncomponent = \"missing.wasm\"\n");
+    let refused = ask(&socket, &["reload"]);
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
+    assert!(text(&refused).contains("no component at "), "{}", text(&refused));
+
+    configure("");
+    let reloaded = ask(&socket, &["reload"]);
+    assert_eq!(text(&reloaded), "second: stopped\nquiet: unchanged\n");
+    let plugins = status(&socket).1["plugins"].as_array().map(Vec::len);
+    assert_eq!(plugins, Some(1), "the old one is forgotten");
+    daemon.end(Signal::SIGTERM);
 }
 
 #[test]

@@ -40,6 +40,11 @@ fn escaped(text: &str) -> String {
 /// Which table of counts of a plugin.
 type Table = fn(&PluginStatus) -> &BTreeMap<String, Count>;
 
+/// What a count, a plugin, or an amount in a limit's unit comes to.
+type Column = fn(&Count) -> String;
+type Measure = fn(&PluginStatus) -> u64;
+type Show = fn(u64) -> String;
+
 /// Tables of counts: the stem of their metrics' names, the label, and what is counted.
 const TABLES: [(&str, &str, &str, Table); 3] = [
     ("bellhop_plugin_calls", "export", "calls of a plugin's exports", |plugin| &plugin.calls),
@@ -50,14 +55,14 @@ const TABLES: [(&str, &str, &str, Table); 3] = [
 ];
 
 /// Columns of a table of counts: the ending of the metric's name, and what it says of what is counted.
-const COLUMNS: [(&str, &str, fn(&Count) -> String); 3] = [
+const COLUMNS: [(&str, &str, Column); 3] = [
     ("total", "Number of", |count| count.count.to_string()),
     ("failed_total", "Failures among", |count| count.failed.to_string()),
     ("seconds_total", "Time taken by", |count| seconds(count.took)),
 ];
 
 /// What a plugin is measured by, each a number a plugin.
-const GAUGES: [(&str, &str, &str, fn(&PluginStatus) -> u64); 6] = [
+const GAUGES: [(&str, &str, &str, Measure); 6] = [
     ("bellhop_plugin_up", "gauge", "Whether a plugin runs.", |plugin| u64::from(plugin.state == "running")),
     ("bellhop_plugin_instances_total", "counter", "Instances that were made of a plugin.", |plugin| {
         plugin.incarnation
@@ -81,7 +86,7 @@ const GAUGES: [(&str, &str, &str, fn(&PluginStatus) -> u64); 6] = [
 ];
 
 /// Limits by their unit: the ending of the metrics' names.
-const UNITS: [(Unit, &str, fn(u64) -> String); 3] = [
+const UNITS: [(Unit, &str, Show); 3] = [
     (Unit::Bytes, "bytes", |bytes| bytes.to_string()),
     (Unit::Nanoseconds, "seconds", seconds),
     (Unit::Items, "items", |items| items.to_string()),

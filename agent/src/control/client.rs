@@ -5,8 +5,6 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
-
 use super::protocol::{Ask, Reply, Request, Said};
 
 /// The longest line that is taken from an agent, in bytes: a recorded call with contents, and then some.
@@ -73,25 +71,16 @@ impl Client {
         let mut line = serde_json::to_vec(&Request::new(ask)).map_err(ClientError::Strange)?;
         line.push(b'\n');
         self.reader.get_mut().write_all(&line).map_err(|error| self.lost(error))?;
-        let reply: Option<Reply> = self.next()?;
+        let Some(line) = self.next_line()? else { return Err(ClientError::HungUp(self.path.clone())) };
         self.reader.get_ref().set_read_timeout(None).map_err(|error| self.lost(error))?;
-        match reply {
-            Some(Reply { said: Said::Error(reason), .. }) => Err(ClientError::Refused(reason)),
-            Some(reply) => Ok(reply.said),
-            None => Err(ClientError::HungUp(self.path.clone())),
+        let reply: Reply = serde_json::from_slice(&line).map_err(ClientError::Strange)?;
+        match reply.said {
+            Said::Error(reason) => Err(ClientError::Refused(reason)),
+            said => Ok(said),
         }
     }
 
-    /// Waits for the next line; none when the agent has ended.
-    ///
-    /// # Errors
-    /// When the connection fails, or it is no such line.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ClientError> {
-        let Some(line) = self.next_line()? else { return Ok(None) };
-        serde_json::from_slice(&line).map(Some).map_err(ClientError::Strange)
-    }
-
-    /// Waits for the next line as it is, without its end.
+    /// Waits for the next line, without its end; none when the agent has ended.
     ///
     /// # Errors
     /// When the connection fails.

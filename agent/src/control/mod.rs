@@ -30,7 +30,7 @@ pub use socket::default_path;
 const TRACE_RING: usize = 1 << 20;
 
 /// So much of a record does: a gap would spoil it.
-const RECORD_RING: usize = 64 << 20;
+const RECORD_RING: usize = 16 << 20;
 
 /// A control socket that is served.
 pub struct Control {
@@ -131,10 +131,10 @@ impl Desk {
 
     fn record(&self, plugins: Names, contents: bool, bell: &Arc<Bell>) -> Answer {
         let (mut those, left_off): (Vec<_>, Vec<_>) =
-            self.board.plugins().into_iter().partition(|known| known.state.phase.is_alive());
+            self.board.plugins().into_iter().partition(Known::can_be_recorded);
         let refused = |reason: String| Answer::Now(Reply::new(Said::Error(reason)));
         if let Some(known) = left_off.iter().find(|known| plugins.contains(&known.config.name)) {
-            let reason = known.state.reason.as_deref().unwrap_or("it was stopped");
+            let reason = known.state.reason.as_deref().unwrap_or("it is about to start, or to end");
             return refused(format!("Plugin {} does not run: {reason}", known.config.name));
         }
         those.retain(|known| plugins.is_empty() || plugins.contains(&known.config.name));

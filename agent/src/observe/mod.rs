@@ -61,6 +61,14 @@ pub struct Known {
     pub mailbox: Arc<Mailbox>,
 }
 
+impl Known {
+    /// Whether it runs or is to, and of which component is known.
+    #[must_use]
+    pub fn can_be_recorded(&self) -> bool {
+        self.state.phase.is_alive() && self.state.sha256.is_some()
+    }
+}
+
 /// What taps share: those who listen, and the clock.
 struct Exchange {
     started: Instant,
@@ -129,7 +137,9 @@ impl Board {
     /// All plugins that there are, by their names.
     #[must_use]
     pub fn plugins(&self) -> Vec<Known> {
-        let plugins = lock(&self.plugins);
+        let mut plugins = lock(&self.plugins);
+        // Those that a reload left out are gone.
+        plugins.retain(|_, enlisted| enlisted.record.strong_count() > 0);
         let known = plugins.values().filter_map(|enlisted| {
             let (record, mailbox) = (enlisted.record.upgrade()?, enlisted.mailbox.upgrade()?);
             Some(Known { state: record.state(), config: enlisted.config.clone(), mailbox })
@@ -213,7 +223,7 @@ impl Tap {
         let at = nanoseconds(self.exchange.started);
         let mut notice = Notice { at, plugin: self.plugin.to_string(), what };
         let listeners = lock(&self.exchange.listeners);
-        // Those who may see contents first: what is left is then the same without them.
+        // With contents first: they are then taken out for the others.
         for contents in [true, false] {
             let mut those = listeners
                 .iter()

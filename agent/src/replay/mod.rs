@@ -156,11 +156,10 @@ impl Player {
         let mut running: Option<(Store<Stage>, Instance)> = None;
         while let Some(mut call) = record.next_call(&plugin.name)? {
             let Some(end) = call.end.take() else { break };
-            if call.function == INIT {
-                running = Some(self.begin(record, plugin)?);
-            }
+            let begins = call.function == INIT;
+            let mut next = if begins { Some(self.begin(record, plugin)?) } else { running.take() };
             // What comes before belongs to an instance whose beginning was not recorded.
-            let Some((store, instance)) = &mut running else { continue };
+            let Some((store, instance)) = &mut next else { continue };
             let call_written = written(&call.function, &call.arguments);
             let difference = self.make(store, *instance, call, &end)?;
             replayed.calls += 1;
@@ -169,8 +168,10 @@ impl Player {
                 replayed.difference = Some((call_written, difference));
                 break;
             }
-            if end.answer.is_err() {
-                running = None;
+            // One that would have taken another's place, and came to nothing, leaves it there.
+            let stays = if begins { end.answer.as_ref().is_ok_and(is_ok) } else { end.answer.is_ok() };
+            if stays {
+                running = next;
             }
         }
         Ok(replayed)
@@ -276,6 +277,11 @@ impl Player {
         let contents = store.data().contents;
         Ok(results.first().map_or(Value::Null, |result| to_json(result, contents)))
     }
+}
+
+/// Whether a result is a success.
+fn is_ok(result: &Value) -> bool {
+    result.get("ok").is_some()
 }
 
 /// Answers a host call from the record.
