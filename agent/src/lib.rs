@@ -8,6 +8,7 @@
 
 pub mod agent;
 pub mod config;
+pub mod confine;
 pub mod dispatch;
 pub mod grants;
 pub mod host;

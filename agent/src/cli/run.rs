@@ -1,15 +1,19 @@
 //! `bellhop run`: the daemon.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use bellhop_agent::agent::Agent;
 use bellhop_agent::config::{Config, DriverChoice};
+use bellhop_agent::confine::{self, Needs};
 use bellhop_agent::logging;
 use bellhop_desktop::Chosen;
 use clap::Args;
 use nix::sys::signal::{SigSet, Signal};
 
+use super::drivers::Device;
 use super::{ConfigOption, LogOptions, Verdict, competitors, compiler, drivers, load};
 
 #[derive(Debug, Args)]
@@ -29,14 +33,21 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
         options.log.log_format.unwrap_or(config.log.format),
         None,
     )?;
-    let driver = drivers::open(&config)?;
+    if let Some(user) = &config.process.user {
+        confine::user::switch_to(user, &config.cache)?;
+    }
+    let device = drivers::open(&config)?;
     let desktop = desktop(&config);
-    tracing::info!(config = %path.display(), driver = driver.describe(), "Starting");
     // Nobody else is at a device that is this process's own.
     if config.driver != DriverChoice::Simulated {
         competitors::warn();
     }
-    let agent = Agent::start(&config, driver, desktop.desktop, compiler()?)?;
+    // Before there is a second thread: what is given up is given up by each thread for itself.
+    let needs = needs(&config, path, &device, &desktop);
+    confine::confine(config.process.confine, &config.process.leave_out, &needs)?;
+    let driver = device.driver()?;
+    tracing::info!(config = %path.display(), driver = driver.describe(), "Starting");
+    let agent = Agent::start(&config, driver, desktop.desktop, compiler())?;
     let taken = agent.awaited_by_all();
     if !taken.is_empty() {
         agent.stop();
@@ -67,6 +78,24 @@ pub(super) fn desktop(config: &Config) -> Chosen {
     let desktop = bellhop_desktop::choose(config.outputs.backend, display.as_deref());
     tracing::info!(desktop = desktop.desktop.outputs.describe(), reason = desktop.reason, "Desktop chosen");
     desktop
+}
+
+/// What the daemon opens again while it runs: for another incarnation of a plugin, another session of the
+/// device, another connection to the desktop.
+fn needs(config: &Config, path: &Path, device: &Device, desktop: &Chosen) -> Needs {
+    // It is made when something is compiled, which is too late for a folder that is to be named here.
+    let _ = DirBuilder::new().recursive(true).mode(0o700).create(&config.cache);
+    let mut needs = Needs {
+        read: config.process.read.clone(),
+        write: vec![config.cache.clone()],
+        devices: device.nodes(config),
+        sockets: desktop.needs.sockets.clone(),
+        ports: desktop.needs.ports.clone(),
+    };
+    needs.read.extend_from_slice(&desktop.needs.read);
+    needs.read_beside(path);
+    config.plugins.iter().for_each(|plugin| needs.read_beside(&plugin.component));
+    needs
 }
 
 fn ready(agent: &Agent, path: &Path) {

@@ -1,6 +1,7 @@
 //! `agent.toml`: what one virtual machine's agent is to do, and what its plugins may.
 
 mod error;
+mod process;
 mod units;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 pub use error::{ConfigError, Problem};
+pub use process::Process;
 pub use units::{Bytes, Span};
 
 use crate::grants::{Authority, GrantsTable};
@@ -33,6 +35,8 @@ struct File {
     log: LogTable,
     #[serde(default)]
     outputs: OutputsTable,
+    #[serde(default)]
+    process: Process,
     #[serde(default)]
     limits: LimitsTable,
     #[serde(default)]
@@ -208,6 +212,8 @@ pub struct Config {
     pub log: LogTable,
     /// The desktop's outputs.
     pub outputs: OutputsTable,
+    /// What becomes of the process.
+    pub process: Process,
     /// The plugins, by name; those that are not enabled too.
     pub plugins: Vec<Plugin>,
 }
@@ -270,6 +276,7 @@ impl Config {
             cache: file.cache.map_or_else(default_cache, |cache| folder.join(cache)),
             log: file.log,
             outputs: file.outputs,
+            process: file.process.at(folder),
             plugins,
         })
     }

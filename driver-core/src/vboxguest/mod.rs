@@ -26,6 +26,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use ioctl::IOCTL_TYPE;
 pub use open::{InterfaceVersion, OpenError};
 
 use crate::wire::{Capabilities, Events, MAX_REQUEST_SIZE, Status};
