@@ -64,6 +64,7 @@ impl Agent {
         drop(sender);
         // Each plugin sends once and then drops its sender, as does one whose thread panics.
         let running = receiver.iter().filter(|started| *started == Started::Running).count();
+        dispatcher.settle();
         report(&*driver, FacilityStatus::ACTIVE);
         Ok(Self { driver, dispatcher, waiter, plugins, running })
     }
@@ -79,6 +80,19 @@ impl Agent {
     #[must_use]
     pub fn awaited_by_all(&self) -> Capabilities {
         self.dispatcher.awaited_by_all()
+    }
+
+    /// Whether events are still taken from the device and handed on. One that hangs does not return.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        let _ = self.dispatcher.awaited_by_all();
+        !self.waiter.is_finished()
+    }
+
+    /// Leaves announced what is, from now on, whatever becomes of the plugins: somebody keeps it for the
+    /// next process, and withdraws it when there is none.
+    pub fn leave_capabilities(&self) {
+        self.dispatcher.leave_capabilities();
     }
 
     /// Stops all plugins, withdraws what was subscribed and announced, and tells the host.

@@ -19,6 +19,11 @@ pub struct Dispatcher {
     driver: Arc<dyn Driver>,
     state: Mutex<State>,
     stopping: AtomicBool,
+    /// Nothing is withdrawn from the host before all plugins had their chance to announce it: what an
+    /// earlier process announced may be kept for this one.
+    settled: AtomicBool,
+    /// Nothing is withdrawn any more: it is kept for the next process.
+    leaving: AtomicBool,
 }
 
 #[derive(Default)]
@@ -49,7 +54,8 @@ impl Dispatcher {
     /// A dispatcher on one session of the device.
     #[must_use]
     pub fn new(driver: Arc<dyn Driver>) -> Self {
-        Self { driver, state: Mutex::default(), stopping: AtomicBool::new(false) }
+        let [stopping, settled, leaving] = [(); 3].map(|()| AtomicBool::new(false));
+        Self { driver, state: Mutex::default(), stopping, settled, leaving }
     }
 
     /// Makes a plugin known, with nothing subscribed and nothing announced.
@@ -129,6 +135,19 @@ impl Dispatcher {
         let all_idle = state.subscribers.values().all(idle);
         let awaited = state.subscribers.values().map(|subscriber| subscriber.awaited);
         awaited.filter(|_| all_idle).collect()
+    }
+
+    /// All plugins had their chance: what is announced now is all that is.
+    pub fn settle(&self) {
+        self.settled.store(true, Ordering::Relaxed);
+        if let Err(error) = self.tell_capabilities(&self.lock()) {
+            tracing::warn!("{error}");
+        }
+    }
+
+    /// Withdraws nothing from now on, whatever becomes of the plugins.
+    pub fn leave_capabilities(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
     }
 
     /// Forgets a plugin, and withdraws all that it subscribed to and announced.
@@ -232,7 +251,9 @@ impl Dispatcher {
     /// Tells the host what is announced, and nothing else.
     fn tell_capabilities(&self, state: &State) -> Result<()> {
         let all = state.announced();
-        self.driver.change_capabilities(all - state.exclusive, Capabilities::all())?;
+        let keeps = self.leaving.load(Ordering::Relaxed) || !self.settled.load(Ordering::Relaxed);
+        let withdrawn = if keeps { Capabilities::empty() } else { Capabilities::all() };
+        self.driver.change_capabilities(all - state.exclusive, withdrawn)?;
         if state.exclusive.is_empty() {
             return Ok(());
         }

@@ -16,3 +16,4 @@ pub mod logging;
 pub mod mailbox;
 pub mod plugin;
 pub mod sandbox;
+pub mod service;

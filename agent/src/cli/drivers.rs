@@ -1,12 +1,14 @@
 //! Which driver services the VMMDev device.
 
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
 use bellhop_agent::config::{Config, DriverChoice};
+use bellhop_agent::service::ServiceManager;
 use driver_core::Driver;
-use driver_core::vboxguest::{NODES, OpenError, VboxGuest};
+use driver_core::vboxguest::{KEPT, NODES, OpenError, VboxGuest};
 
 use super::NoDevice;
 
@@ -29,6 +31,28 @@ impl Device {
             },
             #[cfg(feature = "simulated")]
             Self::Simulated => Vec::new(),
+        }
+    }
+
+    /// Lets the service manager keep what is announced to the host, so that it outlives this process; says
+    /// whether it does.
+    pub(super) fn keep_by(&self, manager: &ServiceManager) -> bool {
+        if !manager.is_there() {
+            return false;
+        }
+        match self {
+            Self::Kernel(driver) => match driver.announce_apart() {
+                Ok(session) => {
+                    manager.keep(session.as_fd(), KEPT);
+                    true
+                }
+                Err(error) => {
+                    tracing::warn!("{error}; a restart will be noticed by the host");
+                    false
+                }
+            },
+            #[cfg(feature = "simulated")]
+            Self::Simulated => false,
         }
     }
 

@@ -9,6 +9,7 @@ use bellhop_agent::agent::Agent;
 use bellhop_agent::config::{Config, DriverChoice};
 use bellhop_agent::confine::{self, Needs};
 use bellhop_agent::logging;
+use bellhop_agent::service::ServiceManager;
 use bellhop_desktop::Chosen;
 use clap::Args;
 use nix::sys::signal::{SigSet, Signal};
@@ -33,10 +34,12 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
         options.log.log_format.unwrap_or(config.log.format),
         None,
     )?;
+    let manager = ServiceManager::from_environment();
     if let Some(user) = &config.process.user {
         confine::user::switch_to(user, &config.cache)?;
     }
     let device = drivers::open(&config)?;
+    let kept = device.keep_by(&manager);
     let desktop = desktop(&config);
     // Nobody else is at a device that is this process's own.
     if config.driver != DriverChoice::Simulated {
@@ -53,12 +56,16 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
         agent.stop();
         return Err(competitors::taken(taken).into());
     }
-    ready(&agent, path);
+    ready(&agent, path, &manager);
 
-    let signal = signals.wait().context("Cannot wait for signals")?;
+    let signal = manager.wait(&signals, || agent.is_well()).context("Cannot wait for signals")?;
     // From here on a second signal ends the process at once.
     signals.thread_unblock().context("Cannot unblock signals")?;
     tracing::info!(%signal, "Stopping");
+    manager.stopping();
+    if kept {
+        agent.leave_capabilities();
+    }
     agent.stop();
     tracing::info!("Stopped");
     Ok(Verdict::Well)
@@ -98,10 +105,11 @@ fn needs(config: &Config, path: &Path, device: &Device, desktop: &Chosen) -> Nee
     needs
 }
 
-fn ready(agent: &Agent, path: &Path) {
+fn ready(agent: &Agent, path: &Path, manager: &ServiceManager) {
     let (running, wanted) = agent.running();
     if wanted == 0 {
         tracing::warn!("No plugin is enabled in {}: nothing will happen", path.display());
     }
     tracing::info!(running, wanted, "Ready");
+    manager.ready(&format!("{running} of {wanted} plugins run"));
 }

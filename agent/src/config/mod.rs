@@ -342,8 +342,12 @@ fn read(path: &Path) -> Result<String, ConfigError> {
     String::from_utf8(bytes).map_err(|_| unreadable(std::io::Error::other("it is not UTF-8 text")))
 }
 
-/// The cache of whoever runs the agent: the machine's for root, one's own otherwise.
+/// The cache of whoever runs the agent: the one that a service manager made for it, else the machine's for
+/// root, and one's own otherwise.
 fn default_cache() -> PathBuf {
+    if let Some(made) = std::env::var_os("CACHE_DIRECTORY").filter(|made| !made.is_empty()) {
+        return made.into();
+    }
     let own = || {
         let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
         base.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))

@@ -136,6 +136,8 @@ const SERVING: &[Row] = &[
     // Files: which ones is Landlock's business.
     (libc::SYS_faccessat, ANY),
     (libc::SYS_faccessat2, ANY),
+    (libc::SYS_fchmod, ANY),
+    (libc::SYS_fchmodat, ANY),
     (libc::SYS_fcntl, ANY),
     (libc::SYS_fdatasync, ANY),
     (libc::SYS_flock, ANY),
@@ -203,6 +205,7 @@ const SERVING: &[Row] = &[
 const ALSO: &[Row] = &[
     (libc::SYS_access, ANY),
     (libc::SYS_arch_prctl, ANY),
+    (libc::SYS_chmod, ANY),
     (libc::SYS_dup2, ANY),
     (libc::SYS_epoll_wait, ANY),
     (libc::SYS_getrlimit, ANY),

@@ -21,7 +21,7 @@ const READ: BitFlags<AccessFs> = landlock::make_bitflags!(AccessFs::{ReadFile | 
 
 /// What it may do in a folder of its own. A file that is replaced is renamed within the folder.
 const WRITE: BitFlags<AccessFs> = landlock::make_bitflags!(
-    AccessFs::{ReadFile | ReadDir | WriteFile | Truncate | MakeReg | RemoveFile}
+    AccessFs::{ReadFile | ReadDir | WriteFile | Truncate | MakeReg | MakeSock | RemoveFile}
 );
 
 /// What it may do with a device.

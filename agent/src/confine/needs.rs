@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub struct Needs {
     /// Files that are read, and folders with all that is in them.
     pub read: Vec<PathBuf>,
-    /// Folders in which files are made, written and removed.
+    /// Folders in which files and sockets are made, written and removed.
     pub write: Vec<PathBuf>,
     /// Device nodes that are driven.
     pub devices: Vec<PathBuf>,
