@@ -53,10 +53,10 @@ const NO_NAMESPACE: &[Arguments] = {
 /// of pipes, sockets and terminals.
 const ORDERS: &[Arguments] = &[
     (1, 0xff00, (driver_core::vboxguest::IOCTL_TYPE as u64) << 8),
-    (1, ALL, libc::FIONBIO as u64),
-    (1, ALL, libc::FIOCLEX as u64),
-    (1, ALL, libc::FIONREAD as u64),
-    (1, ALL, libc::TCGETS as u64),
+    (1, ALL, libc::FIONBIO),
+    (1, ALL, libc::FIOCLEX),
+    (1, ALL, libc::FIONREAD),
+    (1, ALL, libc::TCGETS),
 ];
 
 const LOCAL: &[Arguments] = &[(0, ALL, libc::AF_UNIX as u64)];

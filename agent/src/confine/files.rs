@@ -50,8 +50,10 @@ const NAMES: [&str; 6] = [
 /// The port of name servers.
 const DNS: u16 = 53;
 
-/// What Landlock can do, by kernel.
-const OFFERS: [(&str, fn() -> Ruleset); 6] = [
+/// Something that newer kernels can take away, and rules that only those can make.
+type Offer = (&'static str, fn() -> Ruleset);
+
+const OFFERS: [Offer; 6] = [
     ("files", || with(AccessFs::MakeReg.into(), BitFlags::EMPTY, BitFlags::EMPTY)),
     ("TCP ports", || with(BitFlags::EMPTY, AccessNet::ConnectTcp.into(), BitFlags::EMPTY)),
     ("devices", || with(AccessFs::IoctlDev.into(), BitFlags::EMPTY, BitFlags::EMPTY)),
