@@ -50,7 +50,17 @@ fn a_configuration_that_is_right_is_said_to_be() {
 fn an_empty_configuration_is_right() {
     let (code, said) = check("");
 
-    assert_eq!((code, said.as_str()), (Some(0), "agent.toml: 0 plugins, all well\n"));
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.ends_with("agent.toml: 0 plugins, all well\n"), "{said}");
+}
+
+#[test]
+fn what_the_process_would_give_up_is_said_unless_it_gives_up_nothing() {
+    let (_, said) = check("");
+    assert!(said.contains("confinement: this kernel can take away capabilities"), "{said}");
+
+    let (_, said) = check("process.confine = \"off\"\n");
+    assert!(said.contains("confinement: off\n"), "{said}");
 }
 
 #[test]
@@ -76,6 +86,8 @@ fn what_is_wrong_is_shown_with_its_place() {
             "[plugins.quiet]\ncomponent = \"quiet.wasm\"\nlimits.wall-per-event = \"61 min\"",
             "agent.toml:3:25: `wall-per-event` may be 3600s at most",
         ),
+        ("[process]\nconfine = \"on\"", "agent.toml:2:11: unknown variant `on`, expected one of `auto`"),
+        ("[process]\nleave-out = [\"network\"]", "unknown variant `network`, expected one of `privileges`"),
         ("[plugins.quiet]\n", "missing field `component`"),
         ("[plugins.quiet]\ncomponent = \"nothing.wasm\"", "agent.toml:2:13: no component at nothing.wasm"),
         (

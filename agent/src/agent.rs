@@ -69,6 +69,7 @@ impl Agent {
         drop(sender);
         // Each plugin sends once and then drops its sender, as does one whose thread panics.
         receiver.iter().for_each(drop);
+        agent.surroundings.world.dispatcher.settle();
         report(&*agent.surroundings.world.driver, FacilityStatus::ACTIVE);
         Ok(agent)
     }
@@ -105,6 +106,20 @@ impl Agent {
     #[must_use]
     pub fn awaited_by_all(&self) -> Capabilities {
         self.surroundings.world.dispatcher.awaited_by_all()
+    }
+
+    /// Whether events are still taken from the device and handed on. One that hangs does not return.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        let _ = self.awaited_by_all();
+        let waiter = self.waiter.lock().unwrap_or_else(PoisonError::into_inner);
+        waiter.as_ref().is_some_and(|waiter| !waiter.is_finished())
+    }
+
+    /// Leaves announced what is, from now on, whatever becomes of the plugins: somebody keeps it for the
+    /// next process, and withdraws it when there is none.
+    pub fn leave_capabilities(&self) {
+        self.surroundings.world.dispatcher.leave_capabilities();
     }
 
     /// Stops all plugins, withdraws what was subscribed and announced, and tells the host. The second time

@@ -19,6 +19,8 @@ pub struct Dispatcher {
     driver: Arc<dyn Driver>,
     state: Mutex<State>,
     stopping: AtomicBool,
+    /// Nothing is withdrawn any more: it is kept for the next process.
+    leaving: AtomicBool,
 }
 
 #[derive(Default)]
@@ -27,6 +29,9 @@ struct State {
     /// Capabilities that another agent had for itself once. They can no longer be set, only acquired, and
     /// the events that belong to them are seen by their holder alone.
     exclusive: Capabilities,
+    /// What may be withdrawn from the host: what was announced here, and, once all plugins had their chance,
+    /// what an earlier process announced.
+    ours: Capabilities,
 }
 
 struct Subscriber {
@@ -49,7 +54,8 @@ impl Dispatcher {
     /// A dispatcher on one session of the device.
     #[must_use]
     pub fn new(driver: Arc<dyn Driver>) -> Self {
-        Self { driver, state: Mutex::default(), stopping: AtomicBool::new(false) }
+        let [stopping, leaving] = [(); 2].map(|()| AtomicBool::new(false));
+        Self { driver, state: Mutex::default(), stopping, leaving }
     }
 
     /// Makes a plugin known, with nothing subscribed and nothing announced.
@@ -139,6 +145,20 @@ impl Dispatcher {
         awaited.filter(|_| all_idle).collect()
     }
 
+    /// All plugins had their chance: what is announced now is all that is.
+    pub fn settle(&self) {
+        let mut state = self.lock();
+        state.ours = Capabilities::all();
+        if let Err(error) = self.tell_capabilities(&mut state) {
+            tracing::warn!("{error}");
+        }
+    }
+
+    /// Withdraws nothing from now on, whatever becomes of the plugins.
+    pub fn leave_capabilities(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
     /// Forgets a plugin, and withdraws all that it subscribed to and announced.
     pub fn dismiss(&self, plugin: &str) {
         let mut state = self.lock();
@@ -146,7 +166,7 @@ impl Dispatcher {
             return;
         }
         let filter = self.driver.change_filter(state.wanted(), Events::all());
-        for error in [filter.err(), self.tell_capabilities(&state).err()].into_iter().flatten() {
+        for error in [filter.err(), self.tell_capabilities(&mut state).err()].into_iter().flatten() {
             tracing::warn!(plugin, "{error}");
         }
     }
@@ -238,9 +258,12 @@ impl Dispatcher {
     }
 
     /// Tells the host what is announced, and nothing else.
-    fn tell_capabilities(&self, state: &State) -> Result<()> {
+    fn tell_capabilities(&self, state: &mut State) -> Result<()> {
         let all = state.announced();
-        self.driver.change_capabilities(all - state.exclusive, Capabilities::all())?;
+        state.ours |= all;
+        let leaving = self.leaving.load(Ordering::Relaxed);
+        let withdrawn = if leaving { Capabilities::empty() } else { state.ours };
+        self.driver.change_capabilities(all - state.exclusive, withdrawn)?;
         if state.exclusive.is_empty() {
             return Ok(());
         }
@@ -264,5 +287,36 @@ impl State {
     /// The events that are waited for, and whether a capability is as well.
     fn waits_for(&self) -> (Events, bool) {
         (self.wanted(), self.subscribers.values().any(|subscriber| !subscriber.awaited.is_empty()))
+    }
+}
+
+#[cfg(all(test, feature = "simulated"))]
+mod tests {
+    use driver_core::pci::PciDevice;
+    use vmmdev::carrier::InProcess;
+
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_process_announced_is_withdrawn_once_all_plugins_had_their_chance() {
+        let host = vmmdev::Host::default();
+        let device = PciDevice::probe(Arc::new(InProcess::new(&host))).expect("a device");
+        let driver = Arc::new(device.session());
+        let none = Capabilities::empty();
+        let told = || driver.change_capabilities(none, none).expect("the state").session;
+        let earlier = Capabilities::GRAPHICS | Capabilities::SEAMLESS;
+        driver.change_capabilities(earlier, none).expect("it is free");
+        let dispatcher = Dispatcher::new(driver.clone());
+        let plugin: Arc<str> = "display".into();
+        dispatcher.enrol(&plugin, &Arc::new(Mailbox::default()));
+
+        dispatcher.announce(&plugin, Capabilities::GRAPHICS | Capabilities::WINDOW_MAPPING);
+        dispatcher.change_capabilities(&plugin, none, Capabilities::WINDOW_MAPPING).expect("it is ours");
+        assert_eq!(told(), earlier);
+        dispatcher.settle();
+        assert_eq!(told(), Capabilities::GRAPHICS);
+        dispatcher.leave_capabilities();
+        dispatcher.dismiss(&plugin);
+        assert_eq!(told(), Capabilities::GRAPHICS);
     }
 }

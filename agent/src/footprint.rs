@@ -10,22 +10,32 @@ use std::ptr::NonNull;
 
 use nix::sys::mman::{MmapAdvise, madvise};
 
-/// Lets go of the program's own code and constants. What is needed again comes back by itself, page by page,
-/// from the kernel's cache of the file.
-///
-/// It is a courtesy to small machines: where it cannot be done, nothing is amiss.
-pub fn forget_the_start() {
-    let (Ok(program), Ok(maps)) = (std::env::current_exe(), std::fs::read_to_string("/proc/self/maps"))
-    else {
-        return;
-    };
-    for (start, length) in unwritten(&maps, &program) {
-        // SAFETY: the range is a whole mapping of this program's file that the kernel itself lists, private
-        // and without write permission since it was made: the linker keeps what is written at start, and
-        // made read-only then, behind the code. So each page is as in the file, which nobody can write to
-        // while it runs, and is there again when it is next touched.
-        if let Err(error) = unsafe { madvise(start, length, MmapAdvise::MADV_DONTNEED) } {
-            tracing::debug!("What only the start needed stays in memory: {error}");
+/// The program's own code and constants, in memory.
+pub struct Start(Vec<(NonNull<c_void>, usize)>);
+
+impl Start {
+    /// Takes note of where they are, which a confined process cannot look up.
+    #[must_use]
+    pub fn noted() -> Self {
+        match (std::env::current_exe(), std::fs::read_to_string("/proc/self/maps")) {
+            (Ok(program), Ok(maps)) => Self(unwritten(&maps, &program)),
+            _ => Self(Vec::new()),
+        }
+    }
+
+    /// Lets go of them. What is needed again comes back by itself, page by page, from the kernel's cache of
+    /// the file.
+    ///
+    /// It is a courtesy to small machines: where it cannot be done, nothing is amiss.
+    pub fn forget(self) {
+        for (start, length) in self.0 {
+            // SAFETY: the range is a whole mapping of this program's file that the kernel itself listed,
+            // private and without write permission since it was made: the linker keeps what is written at
+            // start, and made read-only then, behind the code. So each page is as in the file, which nobody
+            // can write to while it runs, and is there again when it is next touched.
+            if let Err(error) = unsafe { madvise(start, length, MmapAdvise::MADV_DONTNEED) } {
+                tracing::debug!("What only the start needed stays in memory: {error}");
+            }
         }
     }
 }
@@ -67,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_program_goes_on_without_its_start() {
-        forget_the_start();
+        Start::noted().forget();
 
         only_what_was_never_written_is_let_go();
     }

@@ -9,6 +9,7 @@
 pub mod agent;
 pub mod bucket;
 pub mod config;
+pub mod confine;
 pub mod control;
 pub mod dispatch;
 pub mod ending;
@@ -22,3 +23,4 @@ pub mod plugin;
 pub mod reload;
 pub mod replay;
 pub mod sandbox;
+pub mod service;

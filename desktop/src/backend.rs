@@ -1,11 +1,12 @@
 //! Which desktop to drive.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::headless::Headless;
-use crate::x11::{X11, X11Clipboards, X11Windows};
+use crate::x11::{self, X11, X11Clipboards, X11Windows};
 use crate::{Clipboards, Outputs, Windows};
 
 /// How many outputs [`choose`] gives a headless desktop.
@@ -71,6 +72,17 @@ impl Desktop {
     }
 }
 
+/// What of the machine a desktop opens again while it is used, so that a process may give up the rest.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Files that are read, or folders with such.
+    pub read: Vec<PathBuf>,
+    /// Folders with sockets that are connected to by their path.
+    pub sockets: Vec<PathBuf>,
+    /// TCP ports of other machines that are connected to, after a look-up of their names.
+    pub ports: Vec<u16>,
+}
+
 /// The desktop that was chosen.
 pub struct Chosen {
     /// What of it can be reached.
@@ -79,6 +91,8 @@ pub struct Chosen {
     pub backend: Backend,
     /// Why this one, for the log.
     pub reason: String,
+    /// What it takes to reach it again.
+    pub needs: Needs,
 }
 
 /// Chooses the desktop to drive. `display` is the value of `DISPLAY`.
@@ -103,7 +117,11 @@ pub fn choose(backend: Backend, display: Option<&str>) -> Chosen {
         },
         Backend::Headless | Backend::Auto => Desktop::headless(HEADLESS_OUTPUTS),
     };
-    Chosen { desktop, backend, reason }
+    let needs = match (backend, display) {
+        (Backend::X11, Some(display)) => x11::needs(display),
+        _ => Needs::default(),
+    };
+    Chosen { desktop, backend, reason, needs }
 }
 
 #[cfg(test)]
@@ -134,5 +152,14 @@ mod tests {
                 assert!(of.starts_with(described), "{backend} {display:?}: {of}, {reason}");
             }
         }
+    }
+
+    #[test]
+    fn a_server_is_reached_again_by_the_folder_of_its_socket_or_by_its_port() {
+        let needs = |display| choose(Backend::X11, Some(display)).needs;
+
+        assert_eq!(needs(":7").sockets, [PathBuf::from("/tmp/.X11-unix")]);
+        assert_eq!((needs(":7").ports, needs("host:7.1").ports), (vec![], vec![6007]));
+        assert_eq!(choose(Backend::Headless, Some(":7")).needs, Needs::default());
     }
 }

@@ -16,7 +16,7 @@ mod outputs;
 pub mod windows;
 pub mod x11;
 
-pub use backend::{Backend, Chosen, Desktop, UnknownBackend, choose};
+pub use backend::{Backend, Chosen, Desktop, Needs, UnknownBackend, choose};
 pub use clipboard::{Clipboard, Clipboards, Content, Selection};
 pub use outputs::{Area, Error, Outcome, Output, Outputs, Placement};
 pub use windows::{View, Window, Windows};

@@ -25,6 +25,9 @@ pub const X_SERVER: &[Need] = &[
     Need { package: "xsel", program: Some("xsel") },
 ];
 
+/// What looks at the units of the service.
+pub const SERVICE: &[Need] = &[Need { package: "systemd", program: Some("systemd-analyze") }];
+
 /// A package that something needs.
 pub struct Need {
     /// Debian's name of it.

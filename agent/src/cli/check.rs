@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use anyhow::Result;
+use bellhop_agent::config::Process;
+use bellhop_agent::confine::{self, Confine};
 use bellhop_agent::grants::Authority;
 use bellhop_agent::sandbox::admission;
 
@@ -30,6 +32,7 @@ pub(super) fn check(path: &Path) -> Result<Verdict> {
             }
         }
     }
+    confinement(&config.process);
     let count = config.plugins.len();
     let plugins = if count == 1 { "plugin" } else { "plugins" };
     match verdict {
@@ -37,6 +40,19 @@ pub(super) fn check(path: &Path) -> Result<Verdict> {
         _ => say!("{}: a plugin would not be run; see above", path.display()),
     }
     Ok(verdict)
+}
+
+/// What the daemon would give up on this machine, and what it would have to keep.
+fn confinement(process: &Process) {
+    if process.confine == Confine::Off {
+        say!("confinement: off");
+        return;
+    }
+    let (offers, lacks) = confine::offer();
+    say!("confinement: this kernel can take away {}", offers.join(", "));
+    if !lacks.is_empty() {
+        say!("confinement: it cannot take away {}", lacks.join(", "));
+    }
 }
 
 /// What a plugin may do beyond what is always there, in one line.

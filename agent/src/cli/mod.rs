@@ -28,6 +28,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use bellhop_agent::config::{Config, ConfigError, DEFAULT_PATH, LogFormat, LogLevel};
+use bellhop_agent::confine::Unconfined;
+use bellhop_agent::confine::user::UserError;
 use bellhop_agent::sandbox::compile::{self, Compiler};
 use bellhop_agent::sandbox::engine;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -195,7 +197,7 @@ fn status(error: &anyhow::Error) -> u8 {
     match () {
         () if error.is::<NoDevice>() || agent::is_absent(error) => 69,
         () if error.is::<Taken>() => 75,
-        () if error.is::<ConfigError>() => 78,
+        () if error.is::<ConfigError>() || error.is::<UserError>() || error.is::<Unconfined>() => 78,
         () => 1,
     }
 }
@@ -222,9 +224,9 @@ fn load(path: &Path) -> Result<Config> {
     Ok(Config::load(path)?)
 }
 
-/// This very binary, as a compiler.
-fn compiler() -> Result<Compiler> {
-    Ok(Compiler::new(std::env::current_exe().context("Cannot find the bellhop binary")?))
+/// This very binary, as a compiler: by what runs, and not by a path that may lead to another by now.
+fn compiler() -> Compiler {
+    Compiler::new(PathBuf::from("/proc/self/exe"))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod error;
 mod limits;
+mod process;
 mod units;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use toml::Spanned;
 
 pub use error::{ConfigError, Problem};
 pub use limits::Limits;
+pub use process::Process;
 pub use units::{Bytes, Span};
 
 use crate::grants::{Authority, GrantsTable};
@@ -36,6 +38,8 @@ struct File {
     log: LogTable,
     #[serde(default)]
     outputs: OutputsTable,
+    #[serde(default)]
+    process: Process,
     #[serde(default)]
     limits: LimitsTable,
     #[serde(default)]
@@ -184,6 +188,8 @@ pub struct Config {
     pub log: LogTable,
     /// The desktop's outputs.
     pub outputs: OutputsTable,
+    /// What becomes of the process.
+    pub process: Process,
     /// The plugins, by name; those that are not enabled too.
     pub plugins: Vec<Plugin>,
 }
@@ -254,6 +260,7 @@ impl Config {
             },
             log: file.log,
             outputs: file.outputs,
+            process: file.process.at(folder),
             plugins,
         })
     }
@@ -337,9 +344,13 @@ fn read(path: &Path) -> Result<String, ConfigError> {
     String::from_utf8(bytes).map_err(|_| unreadable(std::io::Error::other("it is not UTF-8 text")))
 }
 
-/// The cache of whoever runs the agent: the machine's for root, one's own otherwise.
+/// The cache of whoever runs the agent: the one that a service manager made for it, else the machine's for
+/// root, and one's own otherwise.
 #[must_use]
 pub fn default_cache() -> PathBuf {
+    if let Some(made) = std::env::var_os("CACHE_DIRECTORY").filter(|made| !made.is_empty()) {
+        return made.into();
+    }
     let own = || {
         let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
         base.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))

@@ -19,10 +19,13 @@ pub(super) struct Socket {
     _lock: Flock<fs::File>,
 }
 
-/// Where the socket is if nobody says otherwise: the machine's for root, one's own in the session's
-/// folder, and nowhere for a user without a session.
+/// Where the socket is if nobody says otherwise: in the folder that a service manager made for it, else the
+/// machine's for root, one's own in the session's folder, and nowhere for a user without a session.
 #[must_use]
 pub fn default_path() -> Option<PathBuf> {
+    if let Some(made) = std::env::var_os("RUNTIME_DIRECTORY").filter(|made| !made.is_empty()) {
+        return Some(PathBuf::from(made).join("control.sock"));
+    }
     let folder = if geteuid().is_root() {
         PathBuf::from("/run")
     } else {

@@ -2,16 +2,21 @@
 //!
 //! A compiler is large, and what an author sends to it is not bounded by the sandbox: wasmtime makes
 //! no promise on how long it takes. So the daemon starts itself as `bellhop compile`, hands it the
-//! component on standard input, and reads compiled code from its standard output. The child needs no
-//! file, has limits on time and memory, and ends.
+//! component on standard input, and reads compiled code from its standard output. The child has limits on
+//! time and memory, gives up files, networks and all system calls but those that compute before it reads
+//! the first byte, and ends.
 
 use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::Signal;
 use wasmtime::Engine;
+
+use crate::confine;
 
 /// Processor seconds that compiling one component may take.
 const CPU_SECONDS: u64 = 60;
@@ -63,30 +68,82 @@ impl Compiler {
         }
         let status = child.wait().context("Cannot wait for the compiler")?;
         if !status.success() {
-            let complaint = String::from_utf8_lossy(&complaint);
-            bail!("Compiler ended with {status}: {}", complaint.trim());
+            bail!("{}", verdict(status, &String::from_utf8_lossy(&complaint)));
         }
         Ok(code)
     }
 }
+
+/// What is to be said of a compiler that did not end well: which limit it met, where one is known to end
+/// processes so, and else its own words.
+fn verdict(status: ExitStatus, complaint: &str) -> String {
+    let complaint = complaint.trim();
+    let signal = status.signal().and_then(|number| Signal::try_from(number).ok());
+    match signal {
+        Some(Signal::SIGXCPU) => format!("Compiling took more than {CPU_SECONDS} s of processor time"),
+        Some(Signal::SIGKILL) => {
+            "Compiler was killed from outside; the kernel's log says whether memory was short".to_owned()
+        }
+        Some(Signal::SIGSYS) => {
+            "Compiler ended: it made a system call that compiling does not need, and was stopped. The kernel's \
+             log has its number (`audit: type=1326`)"
+                .to_owned()
+        }
+        Some(Signal::SIGABRT) if complaint.contains(OUT_OF_MEMORY) => {
+            format!("Compiling took more than {} MiB of address space", ADDRESS_SPACE >> 20)
+        }
+        _ => format!("Compiler ended with {status}: {complaint}"),
+    }
+}
+
+/// How Rust says that it gets no more memory, before it aborts: "memory allocation of 8 bytes failed".
+const OUT_OF_MEMORY: &str = "memory allocation of ";
 
 /// The child's side: reads a component from standard input, writes compiled code to standard output.
 ///
 /// # Errors
 /// When the component is wrong or a limit is reached.
 pub fn child(engine: &Engine) -> Result<()> {
-    for (resource, limit) in [
-        (Resource::RLIMIT_CPU, CPU_SECONDS),
-        (Resource::RLIMIT_AS, ADDRESS_SPACE),
-        (Resource::RLIMIT_FSIZE, LARGEST_OUTPUT),
-        (Resource::RLIMIT_CORE, 0),
-        (Resource::RLIMIT_NOFILE, 16),
+    for (resource, limit, hard) in [
+        // At the hard limit a process is killed, and nobody is told why.
+        (Resource::RLIMIT_CPU, CPU_SECONDS, CPU_SECONDS + 1),
+        (Resource::RLIMIT_AS, ADDRESS_SPACE, ADDRESS_SPACE),
+        // What is written goes into a pipe, and there are no files to open.
+        (Resource::RLIMIT_FSIZE, 0, 0),
+        (Resource::RLIMIT_NOFILE, 16, 16),
+        (Resource::RLIMIT_NPROC, 0, 0),
     ] {
-        setrlimit(resource, limit, limit).with_context(|| format!("Cannot limit {resource:?}"))?;
+        setrlimit(resource, limit, hard).with_context(|| format!("Cannot limit {resource:?}"))?;
     }
+    confine::confine_compiler();
     let mut component = Vec::new();
     std::io::stdin().lock().read_to_end(&mut component).context("Cannot read the component")?;
     let code = engine.precompile_component(&component).map_err(anyhow::Error::from)?;
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(&code).and_then(|()| stdout.flush()).context("Cannot write compiled code")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compiler_that_met_a_limit_is_said_to_have() {
+        let cases = [
+            (Signal::SIGXCPU as i32, "", "Compiling took more than 60 s of processor time"),
+            (
+                Signal::SIGABRT as i32,
+                "memory allocation of 512 bytes failed\n",
+                "Compiling took more than 4096 MiB of address space",
+            ),
+            (Signal::SIGSYS as i32, "", "a system call that compiling does not need"),
+            (Signal::SIGKILL as i32, "", "killed from outside"),
+            (Signal::SIGSEGV as i32, "", "Compiler ended with signal: 11 (SIGSEGV)"),
+            (1 << 8, "bellhop: not a component\n", "exit status: 1: bellhop: not a component"),
+        ];
+        for (raw, complaint, expected) in cases {
+            let said = verdict(ExitStatus::from_raw(raw), complaint);
+            assert!(said.contains(expected), "{raw}: {said}");
+        }
+    }
 }

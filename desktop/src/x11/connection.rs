@@ -4,6 +4,7 @@ use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 
 use nix::sys::eventfd::EventFd;
@@ -12,12 +13,13 @@ use x11rb::connection::Connection as _;
 use x11rb::errors::{ConnectError, ConnectionError, ReplyError};
 use x11rb::protocol::xproto::{ConnectionExt as _, Window};
 use x11rb::reexports::x11rb_protocol::parse_display::{ConnectAddress, parse_display};
-use x11rb::reexports::x11rb_protocol::xauth::{Family, get_auth};
+use x11rb::reexports::x11rb_protocol::xauth::Family;
 use x11rb::rust_connection::{DefaultStream, RustConnection};
 use x11rb::x11_utils::X11Error;
 
+use super::authority::{self, Authorization, authorization};
 use super::stream::{Bounded, SILENCE};
-use crate::Error;
+use crate::{Error, Needs};
 
 /// A display's TCP port is 6000 and its number, so larger numbers do not exist.
 const LAST_DISPLAY: u16 = u16::MAX - 6000;
@@ -134,6 +136,23 @@ impl Server {
     }
 }
 
+/// What a later connection to the server of this display takes. The cookie is read now.
+pub(crate) fn needs(display: &str) -> Needs {
+    let mut needs = Needs::default();
+    let Ok(address) = parse_display(Some(display)) else { return needs };
+    match address.connect_instruction().next() {
+        Some(ConnectAddress::Socket(path)) => {
+            authority::read_ahead(address.display);
+            // The folder: a server that comes back makes another socket.
+            needs.sockets.extend(Path::new(path.as_str()).parent().map(Path::to_owned));
+        }
+        Some(ConnectAddress::Hostname(_, port)) => needs.ports.push(port),
+        _ => {}
+    }
+    needs.read.extend(authority::file().map(|file| authority::place(&file)));
+    needs
+}
+
 /// What a server said no to, in a few words.
 pub(super) fn refusal(error: &X11Error) -> String {
     let request = error.request_name.unwrap_or("a request");
@@ -164,27 +183,6 @@ fn open(address: &ConnectAddress<'_>) -> io::Result<Opened> {
         }
         _ => Err(io::ErrorKind::Unsupported.into()),
     }
-}
-
-/// What to show a server to be let in.
-struct Authorization {
-    name: Vec<u8>,
-    data: Vec<u8>,
-    /// What may be wrong with it, if the server does not let us in.
-    doubt: String,
-}
-
-fn authorization((family, address): (Family, Vec<u8>), display: u16) -> Authorization {
-    let file = match std::env::var_os("XAUTHORITY") {
-        Some(file) => format!("{} (XAUTHORITY)", file.display()),
-        None => "~/.Xauthority (XAUTHORITY is not set)".to_owned(),
-    };
-    let (cookie, doubt) = match get_auth(family, &address, display) {
-        Ok(Some(cookie)) => (cookie, format!("the cookie in {file} may be an old one")),
-        Ok(None) => (Default::default(), format!("{file} has no cookie for it")),
-        Err(error) => (Default::default(), format!("{file} cannot be read: {error}")),
-    };
-    Authorization { name: cookie.0, data: cookie.1, doubt }
 }
 
 fn setup_failure(display: &str, error: &ConnectError, doubt: &str) -> Error {

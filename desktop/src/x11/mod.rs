@@ -2,7 +2,8 @@
 //!
 //! | file | is |
 //! |---|---|
-//! | `connection` | reaching the server: address, authorization; a failure told in words |
+//! | `connection` | reaching the server: its address; a failure told in words |
+//! | `authority` | the cookie that lets us in |
 //! | `stream` | the bytes to and from it, with a bound on every wait |
 //! | `event_loop` | a thread that serves a connection: events, orders, a deadline, and connecting again |
 //! | `windows` | the windows |
@@ -13,6 +14,7 @@
 //! | `transaction` | from one arrangement to another, or back |
 
 mod arrangement;
+mod authority;
 mod clipboard;
 mod connection;
 mod event_loop;
@@ -21,6 +23,8 @@ mod snapshot;
 mod stream;
 mod transaction;
 mod windows;
+
+pub(crate) use connection::needs;
 
 pub use clipboard::X11Clipboards;
 pub use windows::X11Windows;

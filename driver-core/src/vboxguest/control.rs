@@ -23,6 +23,8 @@ pub(super) struct Control {
 /// The session, and what it takes to make another one equal to it.
 struct State {
     node: Option<Arc<dyn Node>>,
+    /// The session of the shared capabilities, where they have one of their own.
+    announcer: Option<Arc<dyn Node>>,
     filter: Events,
     set: Capabilities,
     clients: BTreeSet<HgcmClient>,
@@ -34,6 +36,7 @@ impl Control {
     pub(super) fn new(node: Arc<dyn Node>) -> Self {
         let state = State {
             node: Some(node),
+            announcer: None,
             filter: Events::empty(),
             set: Capabilities::empty(),
             clients: BTreeSet::new(),
@@ -78,12 +81,18 @@ impl Control {
         remove: Capabilities,
     ) -> Result<CapabilityState> {
         let mut state = self.lock();
-        let answer = state.tell(nodes, path, "change guest capabilities", &capabilities(add, remove))?;
+        let answer = state.announce(nodes, path, &capabilities(add, remove))?;
         state.set = (state.set - remove) | add;
         Ok(CapabilityState {
             session: Capabilities::from_bits_truncate(answer.session.get()),
             global: Capabilities::from_bits_truncate(answer.global.get()),
         })
+    }
+
+    /// Gives the shared capabilities a session of their own, from their first on. What was announced by it
+    /// before stays announced until it is taken back.
+    pub(super) fn announce_by(&self, announcer: Arc<dyn Node>) {
+        self.lock().announcer = Some(announcer);
     }
 
     /// Connects to an HGCM service.
@@ -180,6 +189,23 @@ impl State {
                 self.lose(&node);
             }
             fault.error(doing)
+        })
+    }
+
+    /// Tells the session of the capabilities. When that is lost, they are the other session's.
+    fn announce(
+        &mut self,
+        nodes: &dyn Nodes,
+        path: &Path,
+        ask: &change_guest_capabilities::Ask,
+    ) -> Result<change_guest_capabilities::Answer> {
+        const DOING: &str = "change guest capabilities";
+        let Some(announcer) = &self.announcer else { return self.tell(nodes, path, DOING, ask) };
+        exchange(&**announcer, ask).map_err(|fault| {
+            if fault.is_gone() {
+                self.announcer = None;
+            }
+            fault.error(DOING)
         })
     }
 

@@ -18,9 +18,12 @@ const LARGEST_SIZED: usize = (1 << 14) - 1;
 /// Number 3: a request too large for its size to stand in the number.
 const REQUEST_BIG: u32 = 0x5603;
 
-/// The number of a read-and-write ioctl of the letter `V`, as x86 and ARM make it.
+/// The letter of the driver's ioctls, which stands in bits 8 to 15 of each number.
+pub const IOCTL_TYPE: u8 = b'V';
+
+/// The number of a read-and-write ioctl, as x86 and ARM make it.
 const fn number(nr: u32, size: usize) -> u32 {
-    0xC000_0000 | (size as u32) << 16 | 0x5600 | nr
+    0xC000_0000 | (size as u32) << 16 | (IOCTL_TYPE as u32) << 8 | nr
 }
 
 /// The number of the ioctl that carries a request of `size` bytes to the host.

@@ -10,6 +10,7 @@
 mod control;
 #[cfg(test)]
 mod fake;
+mod handed_down;
 mod header;
 mod hgcm;
 mod interruption;
@@ -21,11 +22,14 @@ mod refused;
 mod tests;
 mod waiting;
 
+use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use ioctl::IOCTL_TYPE;
 pub use open::{InterfaceVersion, OpenError};
 
 use crate::wire::{Capabilities, Events, MAX_REQUEST_SIZE, Status};
@@ -33,7 +37,7 @@ use crate::{Canceller, CapabilityState, Driver, Error, HgcmClient, HgcmParameter
 use crate::{outgoing, outgoing_call};
 use control::Control;
 use header::Fault;
-use node::{DevicePath, Node, Nodes};
+use node::{Device, DevicePath, Node, Nodes};
 use open::DriverVersion;
 use waiting::Waiting;
 
@@ -72,6 +76,40 @@ impl VboxGuest {
             control: Control::new(node),
             waiting: Waiting::default(),
         })
+    }
+}
+
+/// The name by which a service manager keeps the session of the capabilities.
+pub const KEPT: &str = "vboxguest-capabilities";
+
+impl VboxGuest {
+    /// Gives the shared capabilities a session of their own, which a service manager can keep while this
+    /// process is not there: the one that it hands down, by the name of [`KEPT`], or a new one. To be called
+    /// before any capability is announced.
+    ///
+    /// What an earlier process announced by it stays announced until [`Driver::change_capabilities`] takes
+    /// it back. Nothing else of an earlier process is in it: no event filter, no HGCM client.
+    ///
+    /// # Errors
+    /// When the device cannot be opened once more.
+    pub fn announce_apart(&self) -> Result<OwnedFd, OpenError> {
+        let handed_down = handed_down::take(KEPT).into_iter().map(|file| {
+            let node: Arc<dyn Node> = Arc::new(Device(File::from(file)));
+            node
+        });
+        let announcer = self.apart(handed_down)?;
+        announcer.share().map_err(|error| OpenError::Failed { path: self.path.clone(), error })
+    }
+
+    /// Uses the first session that the driver still knows, or a new one.
+    fn apart(&self, kept: impl Iterator<Item = Arc<dyn Node>>) -> Result<Arc<dyn Node>, OpenError> {
+        let mut alive = kept.filter(|node| open::agree(&**node, &self.path).is_ok());
+        let announcer = match alive.next() {
+            Some(node) => node,
+            None => open::open(&*self.nodes, &self.path)?.0,
+        };
+        self.control.announce_by(announcer.clone());
+        Ok(announcer)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -23,6 +23,14 @@ pub(super) trait Node: Send + Sync {
     /// in the parameters of an HGCM call is that of as much memory as the parameter says, valid until
     /// this returns, and the caller's alone where the host may write.
     unsafe fn ioctl(&self, number: u32, buffer: NonNull<[u8]>) -> Result<(), Errno>;
+
+    /// The session as an open file that somebody else may keep, where it is one.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn share(&self) -> io::Result<OwnedFd> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// Where sessions come from.
@@ -46,7 +54,7 @@ impl Nodes for DevicePath {
 }
 
 /// A session with the real driver.
-struct Device(File);
+pub(super) struct Device(pub(super) File);
 
 impl Node for Device {
     // SAFETY: the trait's promise is all that this relies on.
@@ -57,6 +65,10 @@ impl Node for Device {
         // than what the parameters of an HGCM call name, for which the caller vouches.
         let outcome = unsafe { libc::ioctl(self.0.as_raw_fd(), number as libc::Ioctl, argument) };
         Errno::result(outcome).map(drop)
+    }
+
+    fn share(&self) -> io::Result<OwnedFd> {
+        self.0.try_clone().map(OwnedFd::from)
     }
 }
 

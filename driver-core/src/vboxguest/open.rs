@@ -91,14 +91,20 @@ pub(super) struct DriverVersion {
 
 /// Opens a session at `path` and agrees on the version.
 pub(super) fn open(nodes: &dyn Nodes, path: &Path) -> Result<(Arc<dyn Node>, DriverVersion), OpenError> {
+    let node = nodes.open().map_err(|error| unopened(path.to_owned(), error))?;
+    let version = agree(&*node, path)?;
+    Ok((node, version))
+}
+
+/// Agrees on the version of a session.
+pub(super) fn agree(node: &dyn Node, path: &Path) -> Result<DriverVersion, OpenError> {
     let path = || path.to_owned();
-    let node = nodes.open().map_err(|error| unopened(path(), error))?;
     let ask = driver_version_info::Ask {
         wanted: WANTED.0.into(),
         least: WANTED.0.into(),
         reserved: [U32::ZERO; 2],
     };
-    let (status, answer) = transfer(&*node, &ask).map_err(|errno| match errno {
+    let (status, answer) = transfer(node, &ask).map_err(|errno| match errno {
         Errno::ENOTTY => OpenError::NotADevice { path: path() },
         errno => unopened(path(), errno.into()),
     })?;
@@ -110,7 +116,7 @@ pub(super) fn open(nodes: &dyn Nodes, path: &Path) -> Result<(Arc<dyn Node>, Dri
     } else if status.is_failure() {
         Err(OpenError::Failed { path: path(), error: io::Error::other(status) })
     } else {
-        Ok((node, DriverVersion { interface, revision: answer.revision.get() }))
+        Ok(DriverVersion { interface, revision: answer.revision.get() })
     }
 }
 

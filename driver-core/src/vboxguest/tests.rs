@@ -606,3 +606,36 @@ fn calls_of_one_session_are_under_way_at_the_same_time() {
     });
     assert_eq!(fake.steps().len(), 8);
 }
+
+#[test]
+fn capabilities_have_a_session_of_their_own_when_somebody_is_to_keep_them() {
+    let (fake, driver) = driver();
+
+    driver.apart(std::iter::empty()).expect("it opens");
+    driver.change_capabilities(Capabilities::GRAPHICS, Capabilities::empty()).expect("a capability");
+    driver.change_filter(Events::VRDP, Events::empty()).expect("a filter");
+
+    let mut expected = version(2).to_vec();
+    expected.extend([ioctl(2, SET, &[4, 0]), ioctl(1, FILTER, &[0x100, 0])]);
+    assert_eq!(fake.steps(), expected);
+}
+
+#[test]
+fn a_session_that_was_kept_is_used_again_and_one_that_the_driver_forgot_is_not() {
+    let (fake, first) = driver();
+    let kept = first.apart(std::iter::empty()).expect("it opens");
+    drop(first);
+    let second = open(&fake).expect("it opens");
+    fake.steps();
+
+    second.apart([kept.clone()].into_iter()).expect("it is known");
+    second.change_capabilities(Capabilities::empty(), Capabilities::all()).expect("none");
+    let [_, again] = version(2);
+    assert_eq!(fake.steps(), [again, ioctl(2, SET, &[0, 7])]);
+
+    fake.answer(VERSION, |buffer| match word(buffer, 24) {
+        0x1_0000 => Err(Errno::ENODEV),
+        _ => Ok(()),
+    });
+    assert!(second.apart([kept].into_iter()).is_err(), "neither is there a new one");
+}

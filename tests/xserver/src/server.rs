@@ -106,16 +106,29 @@ impl XServer {
         Self::start(folder()?, recipe)
     }
 
-    /// Xvfb that lets in only who shows a cookie, which nobody has.
+    /// Xvfb that lets in only who shows a [`cookie`](Self::cookie).
     ///
     /// # Errors
     /// [`Error::Missing`] when Xvfb is not installed.
     pub fn with_cookie() -> Result<Self, Error> {
         let folder = folder()?;
         let file = folder.path().join("cookies");
-        fs::write(&file, cookie()).map_err(Error::io("write the X server's cookie"))?;
+        fs::write(&file, Self::cookie()).map_err(Error::io("write the X server's cookie"))?;
         let arguments = vec!["-auth".into(), file.display().to_string()];
         Self::start(folder, Recipe { program: "Xvfb", package: "xvfb", arguments })
+    }
+
+    /// An `.Xauthority` file with that cookie, for any server: a family, then four strings with their
+    /// lengths, all in big-endian numbers of 16 bits.
+    #[must_use]
+    pub fn cookie() -> Vec<u8> {
+        const ANY_SERVER: [u8; 2] = [0xff, 0xff];
+        let mut file = ANY_SERVER.to_vec();
+        for text in [&b""[..], b"", b"MIT-MAGIC-COOKIE-1", b"nobody shows me!"] {
+            file.extend([0, u8::try_from(text.len()).unwrap_or(0)]);
+            file.extend(text);
+        }
+        file
     }
 
     /// Its display, as `:7`.
@@ -252,18 +265,6 @@ fn wait_until_ready(process: &mut Guarded) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// An `.Xauthority` file with one cookie for any server: a family, then four strings with their
-/// lengths, all in big-endian numbers of 16 bits.
-fn cookie() -> Vec<u8> {
-    const ANY_SERVER: [u8; 2] = [0xff, 0xff];
-    let mut file = ANY_SERVER.to_vec();
-    for text in [&b""[..], b"", b"MIT-MAGIC-COOKIE-1", b"nobody shows me!"] {
-        file.extend([0, u8::try_from(text.len()).unwrap_or(0)]);
-        file.extend(text);
-    }
-    file
 }
 
 /// Where a display's clients connect.

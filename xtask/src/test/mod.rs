@@ -65,6 +65,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
         .collect();
     if steps.contains(&Step::Tests) {
         packages::ensure(packages::X_SERVER);
+        packages::ensure(packages::SERVICE);
     }
     let mut reports = Vec::new();
     for (index, step) in steps.iter().enumerate() {

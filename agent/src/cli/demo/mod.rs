@@ -53,7 +53,7 @@ pub(super) fn demo(options: &Options) -> Result<Verdict> {
     let desktop = run::desktop(&config);
     say!("Guest    {}", driver.describe());
     say!("Desktop  {} ({})", desktop.desktop.outputs.describe(), desktop.reason);
-    let agent = Agent::start(&config, driver, desktop.desktop.clone(), compiler()?)?;
+    let agent = Agent::start(&config, driver, desktop.desktop.clone(), compiler())?;
     let (running, wanted) = agent.running();
     say!("Plugins  {running} of {wanted} run");
 
