@@ -15,7 +15,7 @@ use toml::{Table, Value};
 use vmmdev::carrier::InProcess;
 use vmmdev::{GuestReport, Hint, Host};
 
-use crate::{PATIENCE, bellhop, log, plugin_component};
+use crate::{PATIENCE, bellhop, eventually, log, plugin_component};
 
 /// A plugin of a rig: its name, its component, and the rest of its table in `agent.toml`.
 struct PluginSpec {
@@ -46,6 +46,8 @@ pub struct Rig {
     pub host: Host,
     /// The guest's device, for sessions beside the agent's.
     pub device: Arc<PciDevice>,
+    /// The guest's desktop.
+    pub desktop: Desktop,
     agent: Option<Agent>,
     _folder: TempDir,
 }
@@ -147,9 +149,9 @@ impl RigBuilder {
         let config = Config::parse(&text, &folder.path().join("agent.toml"))
             .unwrap_or_else(|error| panic!("The rig's configuration is wrong: {error}"));
         let driver: Arc<dyn Driver> = Arc::new(device.session());
-        let agent =
-            Agent::start(&config, driver, self.desktop, Compiler::new(bellhop())).expect("the agent starts");
-        Rig { host, device, agent: Some(agent), _folder: folder }
+        let agent = Agent::start(&config, driver, self.desktop.clone(), Compiler::new(bellhop()))
+            .expect("the agent starts");
+        Rig { host, device, desktop: self.desktop, agent: Some(agent), _folder: folder }
     }
 }
 
@@ -196,6 +198,19 @@ impl Rig {
                     && seen.status == Some(Status::SUCCESS)
             })
             .expect("the guest follows and reports where the display is");
+    }
+
+    /// Asks for a width of display 0, and waits until the first output has it: what [`follows`](Self::follows)
+    /// does, where others make so many requests that the host forgets one before it was looked for.
+    ///
+    /// # Panics
+    /// When it does not in time.
+    pub fn shows(&self, width: u32) {
+        self.host.set_video_mode_hint(Hint::new(0, width, 700)).expect("display 0 exists");
+        eventually("the output has the width", || {
+            let outputs = self.desktop.outputs.enumerate().unwrap_or_default();
+            outputs.first().and_then(|output| output.area).is_some_and(|area| area.width == width)
+        });
     }
 
     /// Stops the agent.
