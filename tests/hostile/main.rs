@@ -4,10 +4,12 @@
 //! Each runs beside the display plugin, which must go on following the host.
 
 mod authority;
+mod bombs;
 mod floods;
 mod forgery;
 mod hogs;
 mod loops;
+mod mutations;
 mod traps;
 
 use support::fixtures::Fixture;

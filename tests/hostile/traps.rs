@@ -7,7 +7,6 @@ use bellhop_desktop::{Clipboard, Clipboards, Content, Desktop, Error, Selection,
 use driver_core::wire::Capabilities;
 use support::fixtures::{FAILURE, Fixture, fail, subscribe};
 use support::{DISPLAY_CHANGE, RESTORED, Setup, eventually, lines_of, says};
-use vmmdev::Hint;
 
 use super::{CLIPBOARD, EVENTS, HGCM, LOG, PROPERTIES, SERVICE, TIMERS, WINDOWS, beside_display, count};
 
@@ -72,15 +71,21 @@ fn an_error_from_a_handler_is_logged_and_the_plugin_goes_on() {
 
 #[test]
 fn what_a_dead_plugin_announced_is_withdrawn_and_its_neighbour_s_stays() {
-    let fixture = Fixture::default().init(subscribe(DISPLAY_CHANGE, 1)).on_host_events("(unreachable)");
-    let table = r#"grants = { events = ["display-change"], capabilities = ["seamless"] }"#;
-    let rig = beside_display("dead-caps", &fixture, table).start();
+    // It traps again and again, until it is given up.
+    let set = "(call $set (i64.const 50000000) (i32.const 2048))";
+    let fixture = Fixture::default()
+        .exporting(&["lifecycle", "timer-events"])
+        .importing(TIMERS, "set", "(param i64 i32)", "set")
+        .init(format!("{set} {}", subscribe(0, 1)))
+        .body("on-timer", "(unreachable)");
+    let rig = beside_display("dead-caps", &fixture, r#"grants = { capabilities = ["seamless"] }"#).start();
     let both = Capabilities::GRAPHICS | Capabilities::SEAMLESS;
     rig.wait_guest("both announced", |guest| guest.capabilities == both);
 
-    rig.host.set_video_mode_hint(Hint::new(0, 1001, 700)).expect("display 0 exists");
+    says("dead-caps", "Given up");
 
     rig.wait_guest("one withdrawn", |guest| guest.capabilities == Capabilities::GRAPHICS);
+    rig.follows(1001);
 }
 
 /// A desktop that has news of everything as soon as it is asked.
@@ -223,9 +228,11 @@ fn a_trap_in_any_export_is_survived_by_all_but_the_plugin() {
             Desktop { windows: Arc::new(Restless), clipboards: Arc::new(Restless), ..Desktop::headless(1) };
         let rig = beside_display(name, &fixture, table).desktop(desktop).start();
 
-        rig.host.set_property("/Trap/It", "now", "").expect("a property");
-
-        says(name, "unreachable");
+        // A watch has begun some time after it was asked for.
+        eventually("it traps", || {
+            rig.host.set_property("/Trap/It", "now", "").expect("a property");
+            count(name, "unreachable") > 0
+        });
         rig.follows(1001);
     }
 }

@@ -2,6 +2,8 @@
 
 pub mod fixtures;
 mod log;
+pub mod numbers;
+pub mod process;
 mod rig;
 pub mod suite;
 

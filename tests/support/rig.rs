@@ -29,6 +29,7 @@ pub struct RigBuilder {
     setup: Setup,
     plugins: Vec<PluginSpec>,
     desktop: Desktop,
+    compiler: Compiler,
 }
 
 /// The parts that exist before the agent does.
@@ -74,7 +75,12 @@ impl Setup {
     /// Goes on to choose plugins.
     #[must_use]
     pub fn rig(self) -> RigBuilder {
-        RigBuilder { setup: self, plugins: Vec::new(), desktop: Desktop::headless(16) }
+        RigBuilder {
+            setup: self,
+            plugins: Vec::new(),
+            desktop: Desktop::headless(16),
+            compiler: Compiler::new(bellhop()),
+        }
     }
 }
 
@@ -135,6 +141,13 @@ impl RigBuilder {
         self
     }
 
+    /// Replaces the compiler.
+    #[must_use]
+    pub fn compiler(mut self, compiler: Compiler) -> Self {
+        self.compiler = compiler;
+        self
+    }
+
     /// Starts the agent.
     ///
     /// # Panics
@@ -149,8 +162,8 @@ impl RigBuilder {
         let config = Config::parse(&text, &folder.path().join("agent.toml"))
             .unwrap_or_else(|error| panic!("The rig's configuration is wrong: {error}"));
         let driver: Arc<dyn Driver> = Arc::new(device.session());
-        let agent = Agent::start(&config, driver, self.desktop.clone(), Compiler::new(bellhop()))
-            .expect("the agent starts");
+        let agent =
+            Agent::start(&config, driver, self.desktop.clone(), self.compiler).expect("the agent starts");
         Rig { host, device, desktop: self.desktop, agent: Some(agent), _folder: folder }
     }
 }

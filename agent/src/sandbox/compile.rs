@@ -6,15 +6,17 @@
 //! file, has limits on time and memory, and ends.
 
 use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::Signal;
 use wasmtime::Engine;
 
 /// Processor seconds that compiling one component may take.
-const CPU_SECONDS: u64 = 60;
+pub const CPU_SECONDS: u64 = 60;
 
 /// Address space of the compiler, in bytes. An 18 MB component needs about 1 GiB.
 const ADDRESS_SPACE: u64 = 4 << 30;
@@ -26,13 +28,20 @@ const LARGEST_OUTPUT: u64 = 512 << 20;
 #[derive(Debug, Clone)]
 pub struct Compiler {
     program: PathBuf,
+    cpu_seconds: u64,
 }
 
 impl Compiler {
     /// A compiler that is the `bellhop` binary at `program`.
     #[must_use]
     pub fn new(program: PathBuf) -> Self {
-        Self { program }
+        Self { program, cpu_seconds: CPU_SECONDS }
+    }
+
+    /// The same with so many seconds of processor time for one component.
+    #[must_use]
+    pub fn with_cpu_seconds(self, cpu_seconds: u64) -> Self {
+        Self { cpu_seconds, ..self }
     }
 
     /// Compiles `component` in a child process.
@@ -41,7 +50,7 @@ impl Compiler {
     /// When the child cannot be started, exceeds its limits, or finds the component wrong.
     pub(super) fn compile(&self, component: &[u8]) -> Result<Vec<u8>> {
         let mut child = Command::new(&self.program)
-            .arg("compile")
+            .args(["compile", "--cpu-seconds", &self.cpu_seconds.to_string()])
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -62,6 +71,9 @@ impl Compiler {
             bail!("Compiled code exceeds {LARGEST_OUTPUT} bytes");
         }
         let status = child.wait().context("Cannot wait for the compiler")?;
+        if status.signal() == Some(Signal::SIGXCPU as i32) {
+            bail!("Compiler took more than {} s of processor time", self.cpu_seconds);
+        }
         if !status.success() {
             let complaint = String::from_utf8_lossy(&complaint);
             bail!("Compiler ended with {status}: {}", complaint.trim());
@@ -74,9 +86,11 @@ impl Compiler {
 ///
 /// # Errors
 /// When the component is wrong or a limit is reached.
-pub fn child(engine: &Engine) -> Result<()> {
+pub fn child(engine: &Engine, cpu_seconds: u64) -> Result<()> {
+    // Two limits, because the harder one ends it without saying which it was.
+    setrlimit(Resource::RLIMIT_CPU, cpu_seconds, cpu_seconds.saturating_add(1))
+        .context("Cannot limit RLIMIT_CPU")?;
     for (resource, limit) in [
-        (Resource::RLIMIT_CPU, CPU_SECONDS),
         (Resource::RLIMIT_AS, ADDRESS_SPACE),
         (Resource::RLIMIT_FSIZE, LARGEST_OUTPUT),
         (Resource::RLIMIT_CORE, 0),
