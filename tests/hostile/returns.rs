@@ -66,16 +66,16 @@ fn all(round: u32) {
 
 #[test]
 fn what_hostile_plugins_took_is_there_again() {
-    // What is made once in a process is made in the first two.
-    (0..2).for_each(all);
+    // What is made once in a process is made in the first ones.
+    (0..4).for_each(all);
     let before = Process::now();
 
-    (2..8).for_each(all);
+    (4..10).for_each(all);
 
     let after = Process::now();
     println!("{before:?}\n{after:?}");
     assert_eq!((after.threads, after.descriptors), (before.threads, before.descriptors));
     // Each run took six times 16 MB for a while. The C library keeps some of what was freed for the next
     // who wants it, in a place for each thread; that does not grow with the runs.
-    assert!(after.resident < before.resident + (48 << 20), "{before:?} {after:?}");
+    assert!(after.resident < before.resident + (64 << 20), "{before:?} {after:?}");
 }
