@@ -49,6 +49,8 @@ pub struct Rig {
     pub device: Arc<PciDevice>,
     /// The guest's desktop.
     pub desktop: Desktop,
+    /// The names of the plugins.
+    pub names: Vec<String>,
     agent: Option<Agent>,
     _folder: TempDir,
 }
@@ -164,7 +166,8 @@ impl RigBuilder {
         let driver: Arc<dyn Driver> = Arc::new(device.session());
         let agent =
             Agent::start(&config, driver, self.desktop.clone(), self.compiler).expect("the agent starts");
-        Rig { host, device, desktop: self.desktop, agent: Some(agent), _folder: folder }
+        let names = self.plugins.into_iter().map(|plugin| plugin.name).collect();
+        Rig { host, device, desktop: self.desktop, names, agent: Some(agent), _folder: folder }
     }
 }
 
