@@ -189,7 +189,7 @@ fn calls_beyond_the_limit_are_refused() {
         &format!(r#"{{ connect = "VBoxGuestPropSvc" }}, {waiting}, {different}, {waiting}"#),
     );
 
-    says("services-many", "2 calls are under way, as many as the limit `calls`");
+    says("services-many", "2 are in use, as many as the limit `calls`");
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn timers_beyond_the_limit_are_refused() {
     let steps: String = (0..65).map(|_| "{ timer = 600000 },").collect();
     let _rig = probe("services-timers", "", &steps);
 
-    says("services-timers", "a plugin may have 64 timers");
+    says("services-timers", "64 are in use, as many as the limit `timers`");
 }
 
 #[test]

@@ -11,8 +11,10 @@ use driver_core::{Driver, requests};
 
 use crate::config::Config;
 use crate::dispatch::Dispatcher;
+use crate::ending::Ending;
 use crate::host::World;
-use crate::plugin::{Plugin, Started, Surroundings};
+use crate::observe::{self, Board, Watched};
+use crate::plugin::{Plugin, Started, State, Surroundings};
 use crate::sandbox::cache::Cache;
 use crate::sandbox::compile::Compiler;
 use crate::sandbox::{Sandbox, engine};
@@ -21,8 +23,10 @@ use crate::sandbox::{Sandbox, engine};
 pub struct Agent {
     driver: Arc<dyn Driver>,
     dispatcher: Arc<Dispatcher>,
+    board: Arc<Board>,
     waiter: JoinHandle<()>,
     plugins: Vec<Plugin>,
+    ending: Arc<Ending>,
     running: usize,
 }
 
@@ -43,9 +47,18 @@ impl Agent {
         let engine = engine::engine().map_err(anyhow::Error::from).context("Cannot start WebAssembly")?;
         let cache = Cache::new(config.cache.clone(), &engine, compiler);
         let sandbox = Sandbox::new(engine, cache).context("Cannot start the sandbox")?;
-        let dispatcher = Arc::new(Dispatcher::new(driver.clone()));
-        let world = World { dispatcher: dispatcher.clone(), driver: driver.clone(), desktop, started };
-        let surroundings = Surroundings { sandbox, world };
+        let board = Board::new(started);
+        let watched = Watched::new(driver.clone(), board.tap(observe::AGENT));
+        let dispatcher = Arc::new(Dispatcher::new(Arc::new(watched)));
+        let world = World {
+            dispatcher: dispatcher.clone(),
+            driver: driver.clone(),
+            desktop,
+            started,
+            board: board.clone(),
+        };
+        let ending = Arc::new(Ending::default());
+        let surroundings = Surroundings { sandbox, world, ending: ending.clone() };
         let waiter = std::thread::Builder::new()
             .name("waiter".into())
             .stack_size(256 * 1024)
@@ -65,13 +78,25 @@ impl Agent {
         // Each plugin sends once and then drops its sender, as does one whose thread panics.
         let running = receiver.iter().filter(|started| *started == Started::Running).count();
         report(&*driver, FacilityStatus::ACTIVE);
-        Ok(Self { driver, dispatcher, waiter, plugins, running })
+        Ok(Self { driver, dispatcher, board, waiter, plugins, ending, running })
     }
 
     /// How many plugins run, of how many that were to.
     #[must_use]
     pub fn running(&self) -> (usize, usize) {
         (self.running, self.plugins.len())
+    }
+
+    /// How each plugin fares, by its name.
+    #[must_use]
+    pub fn states(&self) -> Vec<(Arc<str>, State)> {
+        self.plugins.iter().map(|plugin| (plugin.name().clone(), plugin.state())).collect()
+    }
+
+    /// The end that a plugin's failure may demand.
+    #[must_use]
+    pub fn ending(&self) -> &Ending {
+        &self.ending
     }
 
     /// What every plugin that runs waits for, because another agent has it for itself: while that is so,

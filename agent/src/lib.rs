@@ -7,11 +7,14 @@
 //! bytes nor ioctl numbers.
 
 pub mod agent;
+pub mod bucket;
 pub mod config;
 pub mod dispatch;
+pub mod ending;
 pub mod grants;
 pub mod host;
 pub mod logging;
 pub mod mailbox;
+pub mod observe;
 pub mod plugin;
 pub mod sandbox;

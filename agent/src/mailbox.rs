@@ -5,9 +5,10 @@
 //! bounded by what it may have under way. Nothing else is kept.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bellhop_desktop::{Content, Selection};
 use driver_core::wire::Events;
@@ -130,46 +131,67 @@ impl Mailbox {
     /// Begins a new incarnation, which hears of nothing that the one before began.
     #[must_use]
     pub fn begin(self: &Arc<Self>) -> Poster {
+        Poster { mailbox: self.clone(), incarnation: self.abandon() }
+    }
+
+    /// Ends an incarnation: what it began is nobody's from now on. Gives the number of the next one.
+    pub fn abandon(&self) -> u64 {
         let mut inbox = self.lock();
         let (incarnation, events) = (inbox.incarnation + 1, inbox.events);
         *inbox = Inbox { incarnation, events, ..Inbox::default() };
-        Poster { mailbox: self.clone(), incarnation }
+        incarnation
     }
 
-    /// Waits for news and takes it.
+    /// Waits for news and takes it, not before a time; none when `until` has come before any.
     ///
     /// # Errors
     /// [`Stop`], however much news there is.
-    pub fn take(&self) -> Result<News, Stop> {
+    pub fn take(&self, not_before: Instant, until: Option<Instant>) -> Result<Option<News>, Stop> {
+        self.wait(|inbox, now| {
+            let early = now < not_before;
+            if !early && let Some(news) = inbox.take(now) {
+                return ControlFlow::Break(Some(news));
+            }
+            if until.is_some_and(|until| until <= now) {
+                return ControlFlow::Break(None);
+            }
+            let next = if early { Some(not_before) } else { inbox.timers.first().map(|(at, _)| *at) };
+            ControlFlow::Continue(next.into_iter().chain(until).min())
+        })
+    }
+
+    /// Waits until a time. News waits meanwhile.
+    ///
+    /// # Errors
+    /// [`Stop`], when that was ordered before.
+    pub fn pause(&self, until: Instant) -> Result<(), Stop> {
+        self.wait(
+            |_, now| if until <= now { ControlFlow::Break(()) } else { ControlFlow::Continue(Some(until)) },
+        )
+    }
+
+    /// Waits until `look` finds something: it looks whenever something changed, and at the time that it
+    /// last named.
+    fn wait<T>(
+        &self,
+        mut look: impl FnMut(&mut Inbox, Instant) -> ControlFlow<T, Option<Instant>>,
+    ) -> Result<T, Stop> {
         let mut inbox = self.lock();
         loop {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Stop);
             }
             let now = Instant::now();
-            if let Some(news) = inbox.take(now) {
-                return Ok(news);
-            }
-            inbox = match inbox.timers.first().map(|(at, _)| at.saturating_duration_since(now)) {
+            let next = match look(&mut inbox, now) {
+                ControlFlow::Break(found) => return Ok(found),
+                ControlFlow::Continue(next) => next,
+            };
+            inbox = match next.map(|at| at.saturating_duration_since(now)) {
                 None => self.changed.wait(inbox).unwrap_or_else(PoisonError::into_inner),
                 Some(left) => {
                     self.changed.wait_timeout(inbox, left).unwrap_or_else(PoisonError::into_inner).0
                 }
             };
-        }
-    }
-
-    /// Waits for `pause` to pass, or for the order to end, which it reports. News waits meanwhile.
-    #[must_use]
-    pub fn stopped_within(&self, pause: Duration) -> bool {
-        let end = Instant::now() + pause;
-        let mut inbox = self.lock();
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            if self.stop.load(Ordering::Relaxed) || left.is_zero() {
-                return self.stop.load(Ordering::Relaxed);
-            }
-            inbox = self.changed.wait_timeout(inbox, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -219,16 +241,16 @@ impl Poster {
         self.leave(|inbox| inbox.windows = true);
     }
 
-    /// Sets a timer, unless there are `most` already.
+    /// Sets a timer; whoever does sees to it that there are not too many.
+    pub fn set_timer(&self, at: Instant, timer: Token) {
+        self.leave(|inbox| inbox.timers.insert((at, timer)));
+    }
+
+    /// How many timers are set.
     #[must_use]
-    pub fn set_timer(&self, at: Instant, timer: Token, most: usize) -> bool {
-        let mut set = false;
-        self.leave(|inbox| {
-            set = inbox.timers.len() < most;
-            if set {
-                inbox.timers.insert((at, timer));
-            }
-        });
+    pub fn timers(&self) -> usize {
+        let mut set = 0;
+        self.leave(|inbox| set = inbox.timers.len());
         set
     }
 
@@ -249,10 +271,12 @@ impl Poster {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn taken(mailbox: &Mailbox) -> String {
-        format!("{:?}", mailbox.take().expect("not stopped"))
+        format!("{:?}", mailbox.take(Instant::now(), None).expect("not stopped").expect("waited for"))
     }
 
     #[test]
@@ -294,7 +318,7 @@ mod tests {
         let earlier = mailbox.begin();
         mailbox.post(Events::RESTORED);
         earlier.windows();
-        assert!(earlier.set_timer(Instant::now(), 1, 1));
+        earlier.set_timer(Instant::now(), 1);
 
         let poster = mailbox.begin();
         earlier.locked(true);
@@ -303,7 +327,36 @@ mod tests {
         assert_eq!(taken(&mailbox), format!("{:?}", News::Events(Events::RESTORED)));
         assert_eq!(taken(&mailbox), "Windows");
         mailbox.stop();
-        assert_eq!(mailbox.take().map(drop), Err(Stop));
+        assert_eq!(mailbox.take(Instant::now(), None).map(drop), Err(Stop));
+    }
+
+    #[test]
+    fn who_is_to_rest_gets_all_events_at_once_when_it_has() {
+        let mailbox = Arc::new(Mailbox::default());
+        let rested = Instant::now() + Duration::from_millis(20);
+        mailbox.post(Events::RESTORED);
+        let poster = std::thread::spawn({
+            let mailbox = mailbox.clone();
+            move || mailbox.post(Events::DISPLAY_CHANGE)
+        });
+
+        let news = mailbox.take(rested, None).expect("not stopped").expect("news");
+
+        assert!(Instant::now() >= rested);
+        assert!(poster.join().is_ok());
+        let both = Events::DISPLAY_CHANGE | Events::RESTORED;
+        assert!(matches!(news, News::Events(events) if events == both), "{news:?}");
+    }
+
+    #[test]
+    fn who_waits_for_a_time_gets_nothing_then() {
+        let mailbox = Arc::new(Mailbox::default());
+        let poster = mailbox.begin();
+        let until = Instant::now() + Duration::from_millis(5);
+        poster.set_timer(until + Duration::from_secs(60), 1);
+
+        assert!(matches!(mailbox.take(Instant::now(), Some(until)), Ok(None)));
+        assert!(Instant::now() >= until);
     }
 
     #[test]
@@ -312,10 +365,10 @@ mod tests {
         let poster = mailbox.begin();
         let now = Instant::now();
 
-        assert!(poster.set_timer(now + Duration::from_millis(20), 3, 3));
-        assert!(poster.set_timer(now + Duration::from_millis(1), 1, 3));
-        assert!(poster.set_timer(now, 2, 3));
-        assert!(!poster.set_timer(now, 4, 3));
+        poster.set_timer(now + Duration::from_millis(20), 3);
+        poster.set_timer(now + Duration::from_millis(1), 1);
+        poster.set_timer(now, 2);
+        assert_eq!(poster.timers(), 3);
         poster.cancel_timer(1);
 
         assert_eq!(taken(&mailbox), "Timer(2)");

@@ -18,6 +18,8 @@ use bellhop_agent::config::Config;
 use bellhop_agent::dispatch::Dispatcher;
 use bellhop_agent::host::{self, World};
 use bellhop_agent::mailbox::{Mailbox, News};
+use bellhop_agent::observe::Board;
+use bellhop_agent::plugin::Record;
 use bellhop_agent::sandbox::cache::Cache;
 use bellhop_agent::sandbox::compile::Compiler;
 use bellhop_agent::sandbox::{Instance, Sandbox, engine};
@@ -68,8 +70,9 @@ impl Bench {
 
 fn instance(bench: &Bench) -> Instance {
     let component = plugin_component("display");
+    // As fast as it goes, and faster than any host rings.
     let text = format!(
-        "[plugins.display]\ncomponent = {component:?}\n[plugins.display.grants]\nevents = [\"display-change\", \
+        "[limits]\nrequests-per-second = 1000000\nlog-per-second = \"64 MiB\"\n[plugins.display]\ncomponent = {component:?}\n[plugins.display.grants]\nevents = [\"display-change\", \
          \"restored\"]\ncapabilities = [\"graphics\"]\nrequests = [\"display\", \"guest\"]\ndesktop = [\"outputs\"]"
     );
     let config = Config::parse(&text, &component).expect("the configuration is right");
@@ -87,9 +90,11 @@ fn instance(bench: &Bench) -> Instance {
         driver: bench.driver.clone(),
         desktop: Desktop { outputs: bench.desktop.clone(), ..Desktop::headless(1) },
         started: Instant::now(),
+        board: Board::new(Instant::now()),
     };
     let poster = Arc::new(Mailbox::default()).begin();
-    let host = host::Host::new(name, plugin, &world, poster);
+    let record = Arc::new(Record::new(name, plugin.limits));
+    let host = host::Host::new(record, plugin, &world, poster);
     let mut instance = program.start(host, Arc::new(AtomicBool::new(false))).expect("it starts");
     instance.init(&plugin.config).expect("no fault").expect("it is content");
     instance

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bellhop_agent::agent::Agent;
 use bellhop_agent::config::Config;
+use bellhop_agent::plugin::State;
 use bellhop_agent::sandbox::compile::Compiler;
 use bellhop_desktop::{Desktop, Outputs};
 use driver_core::Driver;
@@ -182,6 +183,23 @@ impl Rig {
     #[must_use]
     pub fn running(&self) -> (usize, usize) {
         self.agent.as_ref().map_or((0, 0), Agent::running)
+    }
+
+    /// The agent, until it is stopped.
+    #[must_use]
+    pub fn agent(&self) -> Option<&Agent> {
+        self.agent.as_ref()
+    }
+
+    /// How a plugin fares.
+    ///
+    /// # Panics
+    /// When there is none of this name.
+    #[must_use]
+    pub fn state(&self, plugin: &str) -> State {
+        let states = self.agent.as_ref().map(Agent::states).unwrap_or_default();
+        let state = states.into_iter().find(|(name, _)| **name == *plugin);
+        state.unwrap_or_else(|| panic!("There is no plugin {plugin}")).1
     }
 
     /// What all plugins wait to announce, because another agent has it.

@@ -60,22 +60,12 @@ fn show(path: &Path, bytes: &[u8], plugin: Option<&Plugin>) -> Result<Verdict> {
     say!("{}", imports(&surface, plugin.map(|plugin| &plugin.authority)));
     say!("{}", exports(&surface));
     let Some(plugin) = plugin else { return Ok(Verdict::Well) };
-    let limits = &plugin.limits;
     for (verb, what) in authority::in_words(&plugin.authority) {
         say!("May {verb:<9} {what}");
     }
-    // Who may call no service has no calls to be counted.
-    let calls = match plugin.authority.hgcm.is_empty() {
-        true => String::new(),
-        false => format!("; {} calls to services at a time", limits.calls),
-    };
-    say!(
-        "May use       {} of memory, {} of buffers{calls}; {:?} of processor time and {:?} in all for each event",
-        limits.memory,
-        limits.buffers,
-        limits.cpu_per_event,
-        limits.wall_per_event
-    );
+    for limits in limits(plugin) {
+        say!("May use       {limits}");
+    }
     let unused = admission::unused(&surface, &plugin.authority);
     if !unused.is_empty() {
         say!("\nGranted and not used: {}", unused.join(", "));
@@ -89,6 +79,30 @@ fn show(path: &Path, bytes: &[u8], plugin: Option<&Plugin>) -> Result<Verdict> {
         say!("  - {mismatch}");
     }
     Ok(Verdict::Wrong)
+}
+
+/// What a plugin may use, in words.
+fn limits(plugin: &Plugin) -> Vec<String> {
+    let limits = &plugin.limits;
+    let mut words = vec![
+        format!(
+            "{} of memory, {} of buffers, {} handles, {} timers",
+            limits.memory, limits.buffers, limits.handles, limits.timers
+        ),
+        format!(
+            "{} of processor time and {} in all for each event",
+            limits.cpu_per_event, limits.wall_per_event
+        ),
+        format!("{} requests and {} of log a second", limits.requests_per_second, limits.log_per_second),
+    ];
+    // Who may call no service has no calls to be counted.
+    if !plugin.authority.hgcm.is_empty() {
+        words.push(format!(
+            "{} connections to services, {} calls at a time with {} of parameters",
+            limits.hgcm_clients, limits.calls, limits.call_bytes
+        ));
+    }
+    words
 }
 
 fn imports(surface: &Surface, authority: Option<&Authority>) -> String {

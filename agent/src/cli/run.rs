@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bellhop_agent::agent::Agent;
 use bellhop_agent::config::{Config, DriverChoice};
 use bellhop_agent::logging;
 use bellhop_desktop::Chosen;
 use clap::Args;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::Pid;
 
 use super::{ConfigOption, LogOptions, Verdict, competitors, compiler, drivers, load};
 
@@ -42,15 +43,25 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
         agent.stop();
         return Err(competitors::taken(taken).into());
     }
+    // A plugin may have demanded the end before: then this signal waits.
+    agent.ending().on_demand(|| {
+        if let Err(error) = kill(Pid::this(), Signal::SIGTERM) {
+            tracing::error!(%error, "Cannot end, as a plugin's `on-failure` says");
+        }
+    });
     ready(&agent, path);
 
     let signal = signals.wait().context("Cannot wait for signals")?;
     // From here on a second signal ends the process at once.
     signals.thread_unblock().context("Cannot unblock signals")?;
     tracing::info!(%signal, "Stopping");
+    let demanded = agent.ending().reason();
     agent.stop();
     tracing::info!("Stopped");
-    Ok(Verdict::Well)
+    match demanded {
+        None => Ok(Verdict::Well),
+        Some(reason) => bail!("Ended, as `on-failure` says. {reason}"),
+    }
 }
 
 /// Holds back the signals that end the agent, in this thread and those it starts, so that they can be

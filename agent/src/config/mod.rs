@@ -1,19 +1,21 @@
 //! `agent.toml`: what one virtual machine's agent is to do, and what its plugins may.
 
 mod error;
+mod limits;
 mod units;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
 
 pub use error::{ConfigError, Problem};
+pub use limits::Limits;
 pub use units::{Bytes, Span};
 
 use crate::grants::{Authority, GrantsTable};
+use limits::LimitsTable;
 
 /// Where `bellhop` looks for its configuration when it is not told.
 pub const DEFAULT_PATH: &str = "/etc/bellhop/agent.toml";
@@ -119,6 +121,8 @@ struct PluginTable {
     #[serde(default = "yes")]
     enabled: bool,
     #[serde(default)]
+    on_failure: OnFailure,
+    #[serde(default)]
     grants: GrantsTable,
     #[serde(default)]
     limits: LimitsTable,
@@ -126,73 +130,21 @@ struct PluginTable {
     config: toml::Table,
 }
 
+/// What is done about a plugin that faults.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// Another instance is made, after a pause; one that keeps faulting is left off.
+    #[default]
+    Restart,
+    /// It is left off.
+    Disable,
+    /// The agent ends, as it does when the plugin cannot start at all.
+    Exit,
+}
+
 fn yes() -> bool {
     true
-}
-
-/// Limits as written: what is absent is inherited.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-struct LimitsTable {
-    component_size: Option<Bytes>,
-    memory: Option<Bytes>,
-    table_elements: Option<u32>,
-    host_call_allocation: Option<Bytes>,
-    buffers: Option<Bytes>,
-    calls: Option<u32>,
-    cpu_per_event: Option<Span>,
-    wall_per_event: Option<Span>,
-}
-
-/// What one plugin may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Size of its file.
-    pub component_size: Bytes,
-    /// Linear memory, all of its memories together.
-    pub memory: Bytes,
-    /// Elements of each table of functions.
-    pub table_elements: u32,
-    /// What the agent may allocate for the arguments of one host call.
-    pub host_call_allocation: Bytes,
-    /// What its buffers may hold together.
-    pub buffers: Bytes,
-    /// HGCM calls that may be under way.
-    pub calls: u32,
-    /// Processor time of its own code for one event, host calls not counted.
-    pub cpu_per_event: Duration,
-    /// Time from the start of an event to its end, host calls included.
-    pub wall_per_event: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            component_size: Bytes(8 << 20),
-            memory: Bytes(16 << 20),
-            table_elements: 10_000,
-            host_call_allocation: Bytes(2 << 20),
-            buffers: Bytes(16 << 20),
-            calls: 16,
-            cpu_per_event: Duration::from_millis(200),
-            wall_per_event: Duration::from_secs(5),
-        }
-    }
-}
-
-impl LimitsTable {
-    fn over(self, base: Limits) -> Limits {
-        Limits {
-            component_size: self.component_size.unwrap_or(base.component_size),
-            memory: self.memory.unwrap_or(base.memory),
-            table_elements: self.table_elements.unwrap_or(base.table_elements),
-            host_call_allocation: self.host_call_allocation.unwrap_or(base.host_call_allocation),
-            buffers: self.buffers.unwrap_or(base.buffers),
-            calls: self.calls.unwrap_or(base.calls),
-            cpu_per_event: self.cpu_per_event.map_or(base.cpu_per_event, |span| span.0),
-            wall_per_event: self.wall_per_event.map_or(base.wall_per_event, |span| span.0),
-        }
-    }
 }
 
 /// An `agent.toml` that makes sense.
@@ -213,7 +165,7 @@ pub struct Config {
 }
 
 /// One plugin of an [`Config`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plugin {
     /// Its name in the file.
     pub name: String,
@@ -223,6 +175,8 @@ pub struct Plugin {
     pub sha256: Option<String>,
     /// Whether it is to be run.
     pub enabled: bool,
+    /// What is to be done when it fails.
+    pub on_failure: OnFailure,
     /// What it may do.
     pub authority: Authority,
     /// What it may use.
@@ -250,18 +204,18 @@ impl Config {
             ConfigError::wrong(path, vec![problem])
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let defaults = file.limits.over(Limits::default());
-        let mut problems = Vec::new();
+        let mut found = Vec::new();
+        let defaults = file.limits.over(Limits::default(), &mut found);
         let mut plugins = Vec::new();
         for (name, table) in file.plugins {
             match plugin(&name, table, folder, defaults) {
                 Ok(plugin) => plugins.push(plugin),
-                Err(found) => {
-                    problems.extend(found.into_iter().map(|at| Problem::at(text, at.span(), at.into_inner())))
-                }
+                Err(problems) => found.extend(problems),
             }
         }
-        if !problems.is_empty() {
+        if !found.is_empty() {
+            let problems =
+                found.into_iter().map(|at| Problem::at(text, at.span(), at.into_inner())).collect();
             return Err(ConfigError::wrong(path, problems));
         }
         Ok(Self {
@@ -309,6 +263,7 @@ fn plugin(
         problems.push(Spanned::new(name.span(), format!("its `config` cannot be written as JSON: {error}")));
         String::new()
     });
+    let limits = table.limits.over(defaults, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -317,8 +272,9 @@ fn plugin(
         component,
         sha256,
         enabled: table.enabled,
+        on_failure: table.on_failure,
         authority,
-        limits: table.limits.over(defaults),
+        limits,
         config,
     })
 }

@@ -7,9 +7,6 @@ use super::bindings::bellhop::guest::buffers;
 use super::bindings::bellhop::guest::types::Error;
 use crate::mailbox::Token;
 
-/// The most buffers of one plugin.
-const MOST: usize = 256;
-
 /// The most bytes that one call brings.
 const LARGEST_READ: u32 = 1 << 20;
 
@@ -57,6 +54,16 @@ impl Buffers {
         self.held.contains_key(&number)
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.held.len()
+    }
+
+    /// The bytes in all of them, and those lent.
+    pub(super) fn used(&self) -> u64 {
+        self.used
+    }
+
     /// Counts bytes that are to come.
     pub(super) fn reserve(&mut self, bytes: u64) -> Result<(), Error> {
         let used = self.used.saturating_add(bytes);
@@ -86,9 +93,7 @@ fn unknown(number: u64) -> Error {
 
 impl buffers::Host for Host {
     fn create(&mut self) -> Result<Token, Error> {
-        if self.buffers.held.len() >= MOST {
-            return Err(Error::Invalid(format!("a plugin may have {MOST} buffers")));
-        }
+        self.permit_handle()?;
         let number = self.token();
         self.buffers.keep(number, Vec::new());
         Ok(number)

@@ -65,14 +65,22 @@ impl Listener for Forward {
     }
 }
 
+impl Clip {
+    /// How many reads are under way.
+    pub(super) fn reads(&self) -> usize {
+        self.reads.len()
+    }
+}
+
 impl Host {
     /// The desktop's clipboard, opened if need be, once the grant allows this use of it.
     fn clip(&mut self, selection: Selection, to_host: bool) -> Result<&dyn Clipboard, Error> {
         let primary = matches!(selection, Selection::Primary);
         self.authority.clipboard.permit(to_host, primary).map_err(Error::Denied)?;
+        let desktop = self.outside.desktop()?;
         let open = match self.clip.open.take() {
             Some(open) => open,
-            None => self.desktop.clipboards.open(Box::new(Forward(self.poster.clone())))?,
+            None => desktop.clipboards.open(Box::new(Forward(self.poster.clone())))?,
         };
         Ok(&**self.clip.open.insert(open))
     }
@@ -108,6 +116,7 @@ impl clipboard::Host for Host {
         if self.clip.reads.len() >= MOST_READS {
             return Err(Error::Busy(format!("{MOST_READS} reads of the clipboard are under way")));
         }
+        self.permit_handle()?;
         let limit = self.authority.clipboard.largest.get();
         let read = self.clip(selection, true)?.read(selection.into(), &format, limit);
         let token = self.token();

@@ -9,7 +9,7 @@ use super::bindings::bellhop::guest::types::Error;
 impl display::Host for Host {
     fn fetch(&mut self, acknowledge: bool) -> Result<Wishes, Error> {
         tracing::trace!(target: "bellhop::ring", step = 6u64, plugin = &*self.plugin, acknowledge, "Plugin asks what is wanted");
-        let wishes = requests::display_wishes(&*self.driver, acknowledge)?;
+        let wishes = requests::display_wishes(&**self.outside.driver()?, acknowledge)?;
         Ok(Wishes {
             changes: wishes.changes.into_iter().map(Change::from).collect(),
             announced: wishes.announced,
@@ -19,7 +19,7 @@ impl display::Host for Host {
     fn report_positions(&mut self, positions: Vec<Option<Position>>) -> Result<(), Error> {
         let positions: Vec<_> =
             positions.into_iter().map(|position| position.map(|Position { x, y }| (x, y))).collect();
-        Ok(requests::report_monitor_positions(&*self.driver, &positions)?)
+        Ok(requests::report_monitor_positions(&**self.outside.driver()?, &positions)?)
     }
 }
 

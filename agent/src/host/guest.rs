@@ -19,17 +19,18 @@ impl guest::Host for Host {
             Status::Active => FacilityStatus::ACTIVE,
             Status::Failed => FacilityStatus::FAILED,
         };
-        Ok(requests::report_status(&*self.driver, facility, status)?)
+        Ok(requests::report_status(&**self.outside.driver()?, facility, status)?)
     }
 
     fn change_capabilities(&mut self, add: u32, remove: u32) -> Result<(), Error> {
         let (add, remove) = (Capabilities::from_bits_retain(add), Capabilities::from_bits_retain(remove));
         self.authority.permit_capabilities(add | remove).map_err(Error::Denied)?;
+        self.outside.pay()?;
         Ok(self.dispatcher.change_capabilities(&self.plugin, add, remove)?)
     }
 
     fn version(&mut self) -> Result<HostVersion, Error> {
-        let version = requests::host_version(&*self.driver)?;
+        let version = requests::host_version(&**self.outside.driver()?)?;
         Ok(HostVersion {
             major: version.major,
             minor: version.minor,
@@ -39,10 +40,10 @@ impl guest::Host for Host {
     }
 
     fn session_id(&mut self) -> Result<u64, Error> {
-        Ok(requests::session_id(&*self.driver)?)
+        Ok(requests::session_id(&**self.outside.driver()?)?)
     }
 
     fn host_time(&mut self) -> Result<u64, Error> {
-        Ok(requests::host_time(&*self.driver)?)
+        Ok(requests::host_time(&**self.outside.driver()?)?)
     }
 }

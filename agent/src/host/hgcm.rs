@@ -11,15 +11,12 @@ use std::time::Duration;
 use driver_core::wire::Status;
 use driver_core::{Canceller, Driver, HgcmClient, HgcmParameter};
 
-use super::Host;
 use super::bindings::bellhop::guest::hgcm::{self, Parameter};
 use super::bindings::bellhop::guest::types::Error;
 use super::bindings::exports::bellhop::guest::hgcm_completions::{Completion, Value};
 use super::buffers::Buffers;
+use super::{Host, permit_one_more};
 use crate::mailbox::{Item, Token};
-
-/// The most clients of one plugin.
-const MOST_CLIENTS: usize = 8;
 
 /// The most parameters of a call, as the kernel's driver has it.
 const MOST_PARAMETERS: usize = 32;
@@ -32,13 +29,14 @@ pub struct Hgcm {
     driver: Arc<dyn Driver>,
     clients: BTreeMap<u32, String>,
     calls: BTreeMap<Token, Call>,
-    most_calls: usize,
 }
 
 /// A call that is under way, or has ended and was not delivered yet.
 struct Call {
     client: u32,
     cancel: Canceller,
+    /// Bytes of its parameters that lie in no buffer.
+    bytes: u64,
     /// What each parameter was made of.
     shapes: Vec<Shape>,
 }
@@ -62,8 +60,23 @@ pub struct HgcmEnd {
 }
 
 impl Hgcm {
-    pub(super) fn new(driver: Arc<dyn Driver>, most_calls: usize) -> Self {
-        Self { driver, clients: BTreeMap::new(), calls: BTreeMap::new(), most_calls }
+    pub(super) fn new(driver: Arc<dyn Driver>) -> Self {
+        Self { driver, clients: BTreeMap::new(), calls: BTreeMap::new() }
+    }
+
+    /// How many clients there are.
+    pub(super) fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// How many calls are under way.
+    pub(super) fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Bytes of the parameters of all of them that lie in no buffer.
+    pub(super) fn bytes(&self) -> u64 {
+        self.calls.values().map(|call| call.bytes).sum()
     }
 
     /// The shapes of a call's parameters, or what is wrong with one. Nothing changes.
@@ -113,10 +126,8 @@ impl Drop for Hgcm {
 impl hgcm::Host for Host {
     fn connect(&mut self, service: String) -> Result<u32, Error> {
         self.authority.permit_service(&service).map_err(Error::Denied)?;
-        if self.hgcm.clients.len() >= MOST_CLIENTS {
-            return Err(Error::Invalid(format!("a plugin may have {MOST_CLIENTS} HGCM clients")));
-        }
-        let HgcmClient(client) = self.driver.hgcm_connect(&service)?;
+        permit_one_more("hgcm-clients", self.hgcm.clients(), self.limits.hgcm_clients)?;
+        let HgcmClient(client) = self.outside.driver()?.hgcm_connect(&service)?;
         tracing::debug!(plugin = &*self.plugin, service, client, "Connected");
         self.hgcm.clients.insert(client, service);
         Ok(client)
@@ -132,11 +143,16 @@ impl hgcm::Host for Host {
         let service = self.hgcm.clients.get(&client);
         let service = service.ok_or_else(|| Error::Invalid(format!("there is no HGCM client {client}")))?;
         self.authority.permit_function(service, function).map_err(Error::Denied)?;
-        if self.hgcm.calls.len() >= self.hgcm.most_calls {
-            let most = self.hgcm.most_calls;
-            return Err(Error::Invalid(format!("{most} calls are under way, as many as the limit `calls`")));
-        }
+        permit_one_more("calls", self.hgcm.calls(), self.limits.calls)?;
         let shapes = Hgcm::shapes(&parameters, &self.buffers)?;
+        let bytes = parameters.iter().map(bytes_of).sum();
+        let (used, most) = (self.hgcm.bytes(), self.limits.call_bytes);
+        if bytes > most.0.saturating_sub(used) {
+            return Err(Error::Busy(format!(
+                "{bytes} bytes more are beyond the limit `call-bytes`, which is {most} and of which {used} are in use"
+            )));
+        }
+        let driver = self.outside.driver()?.clone();
         let room =
             shapes.iter().map(|shape| if let Shape::Into(_, size) = shape { u64::from(*size) } else { 0 });
         self.buffers.reserve(room.sum())?;
@@ -144,7 +160,7 @@ impl hgcm::Host for Host {
         let call = self.token();
         let cancel = Canceller::new();
         let work = Work {
-            driver: self.driver.clone(),
+            driver,
             client: HgcmClient(client),
             function,
             timeout: timeout.map(Duration::from_nanos),
@@ -154,7 +170,7 @@ impl hgcm::Host for Host {
         let poster = self.poster.clone();
         let thread = std::thread::Builder::new().name("hgcm-call".into()).stack_size(64 * 1024);
         let spawned = thread.spawn(move || poster.item(Item::Hgcm(work.run())));
-        self.hgcm.calls.insert(call, Call { client, cancel, shapes });
+        self.hgcm.calls.insert(call, Call { client, cancel, bytes, shapes });
         if let Err(error) = spawned {
             // The parameters went with the thread that was not to be.
             self.forget(call);
@@ -171,6 +187,16 @@ impl hgcm::Host for Host {
 
     fn disconnect(&mut self, client: u32) {
         self.hgcm.disconnect(client);
+    }
+}
+
+/// The bytes of a parameter that lie in no buffer.
+fn bytes_of(parameter: &Parameter) -> u64 {
+    match parameter {
+        Parameter::Bytes(bytes) => bytes.len() as u64,
+        Parameter::Room(size) => u64::from(*size),
+        Parameter::Value32(_) | Parameter::Value64(_) => 0,
+        Parameter::FromBuffer(_) | Parameter::IntoBuffer(_) => 0,
     }
 }
 

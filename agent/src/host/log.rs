@@ -10,12 +10,22 @@ impl log::Host for Host {
     fn write(&mut self, level: Level, message: String) {
         let plugin = &*self.plugin;
         let line = printable(message);
+        // What nobody reads costs nothing of the limit.
+        macro_rules! write_at {
+            ($level:ident) => {
+                if tracing::enabled!(target: "bellhop::plugin", tracing::Level::$level)
+                    && self.record.may_log(line.len())
+                {
+                    tracing::event!(target: "bellhop::plugin", tracing::Level::$level, plugin, "{line}");
+                }
+            };
+        }
         match level {
-            Level::Trace => tracing::trace!(target: "bellhop::plugin", plugin, "{line}"),
-            Level::Debug => tracing::debug!(target: "bellhop::plugin", plugin, "{line}"),
-            Level::Info => tracing::info!(target: "bellhop::plugin", plugin, "{line}"),
-            Level::Warn => tracing::warn!(target: "bellhop::plugin", plugin, "{line}"),
-            Level::Error => tracing::error!(target: "bellhop::plugin", plugin, "{line}"),
+            Level::Trace => write_at!(TRACE),
+            Level::Debug => write_at!(DEBUG),
+            Level::Info => write_at!(INFO),
+            Level::Warn => write_at!(WARN),
+            Level::Error => write_at!(ERROR),
         }
     }
 }

@@ -12,8 +12,10 @@ mod guest;
 mod hgcm;
 mod log;
 mod outputs;
+mod outside;
 mod properties;
 mod seamless;
+pub mod tapped;
 mod timers;
 mod windows;
 
@@ -22,16 +24,20 @@ use std::time::Instant;
 
 use bellhop_desktop::Desktop;
 use driver_core::Driver;
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::HasSelf;
 
+use crate::config::Limits;
 use crate::dispatch::Dispatcher;
 use crate::grants::{Authority, GrantKey};
 use crate::mailbox::{Poster, Token};
+use crate::observe::{Board, Tap, Watched};
+use crate::plugin::{Record, Used};
 
 pub(crate) use clipboard::{ClipboardRead, ClipboardWanted, told};
 pub(crate) use hgcm::HgcmEnd;
 pub(crate) use log::printable;
 pub(crate) use properties::PropertyNews;
+pub use tapped::component::Linker;
 
 /// The contract, as Rust.
 pub mod bindings {
@@ -40,6 +46,9 @@ pub mod bindings {
         path: "../wit",
         world: "plugin",
         include_component_type: true,
+        // So that a trace can show values of any type, and listen at one place.
+        additional_derives: [serde::Serialize],
+        wasmtime_crate: crate::host::tapped,
     });
 }
 
@@ -50,22 +59,26 @@ use bindings::bellhop::guest as wit;
 pub struct Host {
     /// The plugin's name in `agent.toml`.
     pub plugin: Arc<str>,
+    limits: Limits,
+    /// What is known of it outside.
+    record: Arc<Record>,
     /// What it may hear of and announce.
     pub authority: Authority,
     /// Who keeps the device told of all plugins' capabilities.
     pub dispatcher: Arc<Dispatcher>,
-    /// The session with the device that all plugins share.
-    pub driver: Arc<dyn Driver>,
-    /// The desktop.
-    pub desktop: Desktop,
+    /// The host and the desktop.
+    outside: outside::Outside,
     /// When the agent started: the zero of the plugins' monotonic clock.
     pub started: Instant,
+    /// Where its calls pass by.
+    pub tap: Arc<Tap>,
     /// Where news of what it begins is left.
     poster: Poster,
     last_token: Token,
     buffers: buffers::Buffers,
     hgcm: hgcm::Hgcm,
     properties: properties::Properties,
+    region: seamless::Region,
     window_watch: Option<Box<dyn Send>>,
     clip: clipboard::Clip,
 }
@@ -81,28 +94,60 @@ pub struct World {
     pub desktop: Desktop,
     /// When the agent started.
     pub started: Instant,
+    /// Who listens to plugins.
+    pub board: Arc<Board>,
 }
 
 impl Host {
     /// What an incarnation of a plugin acts on.
     #[must_use]
-    pub fn new(name: Arc<str>, plugin: &crate::config::Plugin, world: &World, poster: Poster) -> Self {
-        let World { dispatcher, driver, desktop, started } = world.clone();
+    pub fn new(record: Arc<Record>, plugin: &crate::config::Plugin, world: &World, poster: Poster) -> Self {
+        let World { dispatcher, driver, desktop, started, board } = world.clone();
+        let tap = board.tap(record.plugin());
+        let driver: Arc<dyn Driver> = Arc::new(Watched::new(driver, tap.clone()));
+        let limits = plugin.limits;
         Self {
-            plugin: name,
+            plugin: record.plugin().clone(),
             authority: plugin.authority.clone(),
             dispatcher,
-            desktop,
             started,
+            tap,
             poster,
             last_token: 0,
-            buffers: buffers::Buffers::new(plugin.limits.buffers.0),
-            hgcm: hgcm::Hgcm::new(driver.clone(), plugin.limits.calls as usize),
-            driver,
+            buffers: buffers::Buffers::new(limits.buffers.0),
+            hgcm: hgcm::Hgcm::new(driver.clone()),
+            outside: outside::Outside::new(driver, desktop, record.clone()),
+            limits,
+            record,
             properties: properties::Properties::default(),
+            region: seamless::Region::default(),
             window_watch: None,
             clip: clipboard::Clip::default(),
         }
+    }
+
+    /// What it uses of its limits.
+    #[must_use]
+    pub fn used(&self) -> Used {
+        Used {
+            buffers: self.buffers.used(),
+            handles: self.handles() as u64,
+            timers: self.poster.timers() as u64,
+            hgcm_clients: self.hgcm.clients() as u64,
+            calls: self.hgcm.calls() as u64,
+            call_bytes: self.hgcm.bytes(),
+            ..Used::default()
+        }
+    }
+
+    /// How many buffers, watches of properties and reads of the clipboard it has.
+    fn handles(&self) -> usize {
+        self.buffers.count() + self.properties.watches() + self.clip.reads()
+    }
+
+    /// Whether it may have one more. A read that ends makes room for its own buffer.
+    fn permit_handle(&self) -> Result<(), wit::types::Error> {
+        permit_one_more("handles", self.handles(), self.limits.handles)
     }
 
     /// A number that names nothing else of this incarnation.
@@ -110,6 +155,14 @@ impl Host {
         self.last_token += 1;
         self.last_token
     }
+}
+
+/// The check on a limit of things that are counted.
+fn permit_one_more(limit: &str, used: usize, most: u32) -> Result<(), wit::types::Error> {
+    if used < most as usize {
+        return Ok(());
+    }
+    Err(wit::types::Error::Busy(format!("{used} are in use, as many as the limit `{limit}`")))
 }
 
 /// One interface that plugins may import.

@@ -9,7 +9,7 @@ const MOST_PLACEMENTS: usize = 64;
 
 impl outputs::Host for Host {
     fn enumerate(&mut self) -> Result<Vec<Output>, Error> {
-        Ok(self.desktop.outputs.enumerate()?.into_iter().map(Output::from).collect())
+        Ok(self.outside.desktop()?.outputs.enumerate()?.into_iter().map(Output::from).collect())
     }
 
     fn apply(&mut self, layout: Vec<Placement>) -> Result<Outcome, Error> {
@@ -21,7 +21,7 @@ impl outputs::Host for Host {
             )));
         }
         let layout: Vec<_> = layout.into_iter().map(bellhop_desktop::Placement::from).collect();
-        let outcome = self.desktop.outputs.apply(&layout)?;
+        let outcome = self.outside.desktop()?.outputs.apply(&layout)?;
         tracing::trace!(
             target: "bellhop::ring",
             step = 10u64,

@@ -41,11 +41,19 @@ pub struct PropertyNews {
     noticed: Noticed,
 }
 
+impl Properties {
+    /// How many watches there are.
+    pub(super) fn watches(&self) -> usize {
+        self.watches.len()
+    }
+}
+
 impl Host {
     fn property_service(&mut self) -> Result<&GuestProperties, Error> {
+        let driver = self.outside.driver()?;
         let service = match self.properties.service.take() {
             Some(service) => service,
-            None => GuestProperties::connect(&self.driver)?,
+            None => GuestProperties::connect(driver)?,
         };
         Ok(self.properties.service.insert(service))
     }
@@ -87,11 +95,13 @@ impl properties::Host for Host {
         if self.properties.watches.len() >= MOST_WATCHES {
             return Err(Error::Invalid(format!("a plugin may have {MOST_WATCHES} watches of properties")));
         }
+        self.permit_handle()?;
+        let driver = self.outside.driver()?.clone();
         let token = self.token();
         let watching = Watching {
             token,
             pattern,
-            driver: self.driver.clone(),
+            driver,
             poster: self.poster.clone(),
             waiting: self.properties.waiting.clone(),
             cancel: Canceller::new(),

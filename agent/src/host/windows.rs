@@ -6,7 +6,7 @@ use super::bindings::bellhop::guest::windows::{self, Kind, View, Window};
 
 impl windows::Host for Host {
     fn look(&mut self) -> Result<View, Error> {
-        Ok(self.desktop.windows.look()?.into())
+        Ok(self.outside.desktop()?.windows.look()?.into())
     }
 
     fn watch(&mut self, on: bool) -> Result<(), Error> {
@@ -14,7 +14,8 @@ impl windows::Host for Host {
             self.window_watch = None;
         } else if self.window_watch.is_none() {
             let poster = self.poster.clone();
-            self.window_watch = Some(self.desktop.windows.watch(Box::new(move || poster.windows()))?);
+            self.window_watch =
+                Some(self.outside.desktop()?.windows.watch(Box::new(move || poster.windows()))?);
         }
         Ok(())
     }

@@ -1,10 +1,11 @@
 //! The handlers that a component exports, and how news becomes a call of one.
 
+use serde::Serialize;
 use wasmtime::Store;
-use wasmtime::component::{Instance as Linked, InstancePre};
+use wasmtime::component::{ComponentNamedList, Instance as Linked, InstancePre, Lower, TypedFunc};
 
 use super::surface::Surface;
-use super::{Fault, Guest, Instance};
+use super::{Fault, Guest, Instance, Said};
 use crate::host::bindings::exports::bellhop::guest as exports;
 use crate::host::told;
 use crate::mailbox::{Item, News};
@@ -56,7 +57,10 @@ handlers! {
 }
 
 /// What a handler said: its own word, inside that of the sandbox.
-type Said = Result<Result<(), String>, Fault>;
+type Handled = Result<Said<()>, Fault>;
+
+/// What every handler returns.
+type Answer = (Said<()>,);
 
 impl Instance {
     /// Whether the component has a handler for the host's events.
@@ -70,78 +74,76 @@ impl Instance {
     ///
     /// # Errors
     /// A [`Fault`], after which the instance is of no use.
-    pub fn deliver(&mut self, news: News) -> Said {
+    pub fn deliver(&mut self, news: News) -> Handled {
+        let Handlers { host_events, timer_events, window_events, clipboard_events, .. } =
+            &self.handlers.clone();
         match news {
-            News::Events(events) => self.handle(
-                |handlers| handlers.host_events.clone(),
-                |handler, store| handler.call_on_host_events(store, events.bits()),
-            ),
+            News::Events(events) => {
+                self.store.data().host.tap.count_events(events.bits());
+                let function = host_events.as_ref().map(|handler| handler.func_on_host_events());
+                self.handle("host-events.on-host-events", function, (events.bits(),))
+            }
             News::Item(item) => self.deliver_item(item),
-            News::Locked(locked) => self.handle(
-                |handlers| handlers.clipboard_events.clone(),
-                |handler, store| handler.call_on_locked(store, locked),
-            ),
+            News::Locked(locked) => {
+                let function = clipboard_events.as_ref().map(|handler| handler.func_on_locked());
+                self.handle("clipboard-events.on-locked", function, (locked,))
+            }
             News::Clipboard(selection, content) => {
                 let (owner, formats) = told(content);
-                self.handle(
-                    |handlers| handlers.clipboard_events.clone(),
-                    |handler, store| handler.call_on_changed(store, selection.into(), owner, &formats),
-                )
+                let function = clipboard_events.as_ref().map(|handler| handler.func_on_changed());
+                let params = (selection.into(), owner, &formats[..]);
+                self.handle("clipboard-events.on-changed", function, params)
             }
-            News::Windows => self.handle(
-                |handlers| handlers.window_events.clone(),
-                |handler, store| handler.call_on_windows_changed(store),
-            ),
-            News::Timer(timer) => self.handle(
-                |handlers| handlers.timer_events.clone(),
-                |handler, store| handler.call_on_timer(store, timer),
-            ),
+            News::Windows => {
+                let function = window_events.as_ref().map(|handler| handler.func_on_windows_changed());
+                self.handle("window-events.on-windows-changed", function, ())
+            }
+            News::Timer(timer) => {
+                let function = timer_events.as_ref().map(|handler| handler.func_on_timer());
+                self.handle("timer-events.on-timer", function, (timer,))
+            }
         }
     }
 
-    fn deliver_item(&mut self, item: Item) -> Said {
+    fn deliver_item(&mut self, item: Item) -> Handled {
+        let Handlers { hgcm_completions, property_events, clipboard_events, .. } = &self.handlers.clone();
         let host = &mut self.store.data_mut().host;
         match item {
             Item::Hgcm(end) => {
                 let Some((call, outcome)) = host.completion(end) else { return Ok(Ok(())) };
-                self.handle(
-                    |handlers| handlers.hgcm_completions.clone(),
-                    |handler, store| handler.call_on_completion(store, call, outcome.as_ref()),
-                )
+                let function = hgcm_completions.as_ref().map(|handler| handler.func_on_completion());
+                self.handle("hgcm-completions.on-completion", function, (call, outcome.as_ref()))
             }
             Item::Property(news) => {
                 let Some((watch, change, missed)) = host.property_change(news) else { return Ok(Ok(())) };
-                self.handle(
-                    |handlers| handlers.property_events.clone(),
-                    |handler, store| handler.call_on_property_changed(store, watch, &change, missed),
-                )
+                let function = property_events.as_ref().map(|handler| handler.func_on_property_changed());
+                self.handle("property-events.on-property-changed", function, (watch, &change, missed))
             }
             Item::Read(end) => {
                 let Some((read, outcome)) = host.clipboard_read(end) else { return Ok(Ok(())) };
-                self.handle(
-                    |handlers| handlers.clipboard_events.clone(),
-                    |handler, store| {
-                        handler.call_on_read(store, read, outcome.as_ref().map(|buffer| *buffer))
-                    },
-                )
+                let function = clipboard_events.as_ref().map(|handler| handler.func_on_read());
+                let params = (read, outcome.as_ref().map(|buffer| *buffer));
+                self.handle("clipboard-events.on-read", function, params)
             }
             Item::Wanted(wish) => {
                 let (wanted, selection, format) = host.clipboard_wanted(wish);
-                self.handle(
-                    |handlers| handlers.clipboard_events.clone(),
-                    |handler, store| handler.call_on_wanted(store, wanted, selection, &format),
-                )
+                let function = clipboard_events.as_ref().map(|handler| handler.func_on_wanted());
+                self.handle("clipboard-events.on-wanted", function, (wanted, selection, &format[..]))
             }
         }
     }
 
-    fn handle<H>(
+    fn handle<P>(
         &mut self,
-        pick: impl FnOnce(&Handlers) -> Option<H>,
-        call: impl FnOnce(H, &mut Store<Guest>) -> wasmtime::Result<Result<(), String>>,
-    ) -> Said {
-        match pick(&self.handlers) {
-            Some(handler) => self.call(|store| call(handler, store)),
+        export: &'static str,
+        function: Option<TypedFunc<P, Answer>>,
+        params: P,
+    ) -> Handled
+    where
+        P: ComponentNamedList + Lower + Serialize,
+    {
+        match function {
+            Some(function) => self.call(export, function, params),
             None => Ok(Ok(())),
         }
     }

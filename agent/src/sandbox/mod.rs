@@ -7,6 +7,7 @@
 //! in `handlers`.
 
 pub mod admission;
+mod bounds;
 pub mod cache;
 pub mod compile;
 pub mod engine;
@@ -20,21 +21,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use wasmtime::component::{InstancePre, Linker};
-use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline, WasmBacktrace};
+use serde::Serialize;
+use wasmtime::component::{ComponentNamedList, InstancePre, Lift, Lower, TypedFunc};
+use wasmtime::{Engine, Store, UpdateDeadline, WasmBacktrace};
 
 use crate::config::{Limits, Plugin};
 use crate::host::bindings::exports::bellhop::guest::lifecycle;
-use crate::host::{Host, printable};
+use crate::host::{Host, Linker, printable};
+use crate::plugin::{Clocks, Used};
+use bounds::Bounds;
 use cache::{Cache, Loaded};
 use handlers::{Handlers, Indices};
 use ticker::{TICK, Ticker};
 
 pub use lifecycle::Subscription;
-
-/// Core instances, memories and tables that a component may be made of. A component from a language's
-/// usual tools has a handful.
-const MOST_PARTS: usize = 64;
 
 /// So many functions of a trap's backtrace are shown.
 const MOST_FRAMES: usize = 8;
@@ -59,7 +59,7 @@ pub struct Program {
 pub struct Guest {
     /// What host functions act on.
     pub host: Host,
-    limits: StoreLimits,
+    bounds: Bounds,
     budget: Budget,
     stop: Arc<AtomicBool>,
 }
@@ -80,7 +80,11 @@ pub struct Instance {
     lifecycle: lifecycle::Guest,
     handlers: Handlers,
     limits: Limits,
+    took: Clocks,
 }
+
+/// A plugin's own word on a call.
+type Said<T> = Result<T, String>;
 
 /// A call that ended badly. The instance is of no further use.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +101,9 @@ pub enum Fault {
     /// It trapped, or exceeded its memory.
     #[error("{0}")]
     Trap(String),
+    /// A host function panicked.
+    #[error("The agent's own code panicked: {0}")]
+    Panic(String),
 }
 
 /// Carried through a trap by the epoch callback, to tell why.
@@ -152,21 +159,9 @@ impl Program {
     /// When the component's own start-up code traps or exceeds a limit.
     pub fn start(&self, host: Host, stop: Arc<AtomicBool>) -> Result<Instance, Fault> {
         let limits = &self.limits;
-        let guest = Guest {
-            host,
-            limits: StoreLimitsBuilder::new()
-                .memory_size(limits.memory.get())
-                .table_elements(limits.table_elements as usize)
-                .instances(MOST_PARTS)
-                .memories(MOST_PARTS)
-                .tables(MOST_PARTS)
-                .trap_on_grow_failure(true)
-                .build(),
-            budget: Budget::new(limits),
-            stop,
-        };
+        let guest = Guest { host, bounds: Bounds::new(limits), budget: Budget::new(limits), stop };
         let mut store = Store::new(&self.sandbox.engine, guest);
-        store.limiter(|guest| &mut guest.limits);
+        store.limiter(|guest| &mut guest.bounds);
         store.set_hostcall_fuel(limits.host_call_allocation.get());
         store.epoch_deadline_callback(|mut context| {
             let guest = context.data_mut();
@@ -188,6 +183,7 @@ impl Program {
                 lifecycle,
                 handlers,
                 limits: self.limits,
+                took: Clocks::default(),
             }),
             Err(error) => Err(Fault::of(error, &self.limits)),
         }
@@ -201,15 +197,55 @@ impl Instance {
     /// A [`Fault`], after which the instance is of no use.
     pub fn init(&mut self, config: &str) -> Result<Result<Subscription, String>, Fault> {
         let lifecycle = self.lifecycle.clone();
-        self.call(|store| lifecycle.call_init(store, config))
+        self.call("lifecycle.init", lifecycle.func_init(), (config,))
     }
 
-    /// Makes one call within a fresh budget.
-    fn call<T>(&mut self, call: impl FnOnce(&mut Store<Guest>) -> wasmtime::Result<T>) -> Result<T, Fault> {
+    /// Makes one call within a fresh budget: the one place that every call of an export goes through.
+    fn call<P, T>(
+        &mut self,
+        export: &'static str,
+        function: TypedFunc<P, (Said<T>,)>,
+        params: P,
+    ) -> Result<Said<T>, Fault>
+    where
+        P: ComponentNamedList + Lower + Serialize,
+        T: Serialize,
+        (Said<T>,): ComponentNamedList + Lift,
+    {
+        let tap = self.store.data().host.tap.clone();
+        let calling = tap.calling(export, &params);
         self.store.data_mut().budget = Budget::new(&self.limits);
         self.store.set_epoch_deadline(1);
         let _running = self.sandbox.ticker.running();
-        call(&mut self.store).map_err(|error| Fault::of(error, &self.limits))
+        let before = Instant::now();
+        let outcome = function.call(&mut self.store, params);
+        let wall = before.elapsed();
+        let ticks = u32::try_from(self.store.data().budget.ticks).unwrap_or(u32::MAX);
+        self.took = Clocks { cpu: TICK.saturating_mul(ticks), wall };
+        match outcome {
+            Ok((said,)) => {
+                calling.returned(&said);
+                Ok(said)
+            }
+            Err(error) => {
+                let fault = Fault::of(error, &self.limits);
+                calling.faulted(&fault.to_string());
+                Err(fault)
+            }
+        }
+    }
+
+    /// What the last call took.
+    #[must_use]
+    pub fn took(&self) -> Clocks {
+        self.took
+    }
+
+    /// What it uses of its limits.
+    #[must_use]
+    pub fn used(&self) -> Used {
+        let Guest { host, bounds, .. } = self.store.data();
+        Used { memory: bounds.memory as u64, table_elements: bounds.table_elements as u64, ..host.used() }
     }
 }
 
@@ -233,21 +269,27 @@ impl Guest {
 impl Budget {
     fn new(limits: &Limits) -> Self {
         // The first tick may come at once: it is on the house.
-        let most_ticks = limits.cpu_per_event.as_nanos().div_ceil(TICK.as_nanos()) + 1;
+        let most_ticks = limits.cpu_per_event.0.as_nanos().div_ceil(TICK.as_nanos()) + 1;
         let now = Instant::now();
         Self {
             ticks: 0,
             most_ticks: u64::try_from(most_ticks).unwrap_or(u64::MAX),
-            deadline: now.checked_add(limits.wall_per_event).unwrap_or(now),
+            deadline: now.checked_add(limits.wall_per_event.0).unwrap_or(now),
         }
     }
 }
 
 impl Fault {
+    /// The fault that a panic of the agent's is.
+    pub(crate) fn of_panic(panic: &(dyn std::any::Any + Send)) -> Self {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        Self::Panic(text.or_else(|| panic.downcast_ref().copied()).unwrap_or("no reason given").to_owned())
+    }
+
     fn of(error: wasmtime::Error, limits: &Limits) -> Self {
         match error.downcast_ref::<Overrun>() {
-            Some(Overrun::Cpu) => Self::Cpu(limits.cpu_per_event),
-            Some(Overrun::Wall) => Self::Wall(limits.wall_per_event),
+            Some(Overrun::Cpu) => Self::Cpu(limits.cpu_per_event.0),
+            Some(Overrun::Wall) => Self::Wall(limits.wall_per_event.0),
             Some(Overrun::Stopped) => Self::Stopped,
             None => Self::Trap(format!("{}{}", error.root_cause(), whereabouts(&error))),
         }

@@ -17,7 +17,7 @@ impl Buffer {
     /// Makes an empty buffer.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when the plugin has too many.
+    /// [`Error::Busy`] beyond the limit `handles`.
     pub fn new() -> Result<Self, Error> {
         raw::create().map(Self::from_number)
     }

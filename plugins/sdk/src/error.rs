@@ -10,7 +10,8 @@ use std::fmt;
 pub enum Error {
     /// The grants of this plugin do not cover it. The text names the grant that would.
     Denied(String),
-    /// Somebody else holds what was asked for; it may be free later.
+    /// Somebody else holds what was asked for, or the plugin has as much of it as its limits allow; it may
+    /// be free later.
     Busy(String),
     /// Neither this host nor this desktop can do it.
     NotSupported(String),

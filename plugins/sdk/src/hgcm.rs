@@ -35,7 +35,8 @@ pub enum Parameter<'a> {
 /// Connects to a service.
 ///
 /// # Errors
-/// [`Error::Denied`] when the grants do not name it, [`Error::Host`] when the host does not serve it.
+/// [`Error::Denied`] when the grants do not name it, [`Error::Host`] when the host does not serve it,
+/// [`Error::Busy`] beyond the limit `hgcm-clients`.
 pub fn connect(service: &str) -> Result<Client, Error> {
     raw::connect(service).map(|number| Client { number })
 }
@@ -46,8 +47,8 @@ impl Client {
     /// it may take for ever.
     ///
     /// # Errors
-    /// [`Error::Denied`] when the grants do not name the function, [`Error::Invalid`] for parameters or
-    /// calls beyond the limits.
+    /// [`Error::Denied`] when the grants do not name the function, [`Error::Invalid`] for parameters that
+    /// are none, [`Error::Busy`] beyond the limits `calls` and `call-bytes`.
     pub fn submit(
         &self,
         function: u32,

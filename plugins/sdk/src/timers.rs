@@ -8,10 +8,10 @@ use crate::{Error, Token};
 
 pub use raw::cancel;
 
-/// Asks to be called once, not before `after` has passed. At most 64 at a time.
+/// Asks to be called once, not before `after` has passed.
 ///
 /// # Errors
-/// [`Error::Invalid`] beyond that.
+/// [`Error::Busy`] beyond the limit `timers`.
 pub fn set(after: Duration) -> Result<Token, Error> {
     raw::set(u64::try_from(after.as_nanos()).unwrap_or(u64::MAX))
 }
