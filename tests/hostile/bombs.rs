@@ -140,3 +140,18 @@ fn a_type_that_unfolds_for_ever_is_refused() {
     assert!(!runs("bomb-types", &component));
     says("bomb-types", "types are too long");
 }
+#[test]
+fn memories_count_together() {
+    // Sixty of 16 MiB, each filled at its start.
+    let component = with_fields(&format!(
+        "(core module $hog
+           (memory 256)
+           (func $fill (memory.fill (i32.const 0) (i32.const 1) (i32.const 16777216)))
+           (start $fill))
+         {}",
+        "(core instance (instantiate $hog))".repeat(60)
+    ));
+
+    assert!(!runs("bomb-memories", &component));
+    says("bomb-memories", "Fault:");
+}

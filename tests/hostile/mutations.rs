@@ -8,6 +8,8 @@ use bellhop_agent::config::{Config, Plugin};
 use bellhop_agent::dispatch::Dispatcher;
 use bellhop_agent::host::{Host, World};
 use bellhop_agent::mailbox::{Mailbox, News};
+use bellhop_agent::observe::Board;
+use bellhop_agent::plugin::Record;
 use bellhop_agent::sandbox::cache::Cache;
 use bellhop_agent::sandbox::compile::Compiler;
 use bellhop_agent::sandbox::{Sandbox, admission, engine};
@@ -72,7 +74,9 @@ impl Lab {
         let sandbox = Sandbox::new(engine, cache).expect("a thread can be had");
         let driver: Arc<dyn Driver> = Arc::new(setup.device.session());
         let dispatcher = Arc::new(Dispatcher::new(driver.clone()));
-        let world = World { dispatcher, driver, desktop: Desktop::headless(2), started: Instant::now() };
+        let started = Instant::now();
+        let board = Board::new(started);
+        let world = World { dispatcher, driver, desktop: Desktop::headless(2), started, board };
         Self { plugin, sandbox, world, setup }
     }
 
@@ -81,7 +85,8 @@ impl Lab {
         std::fs::write(&self.plugin.component, component).expect("a component can be written");
         let Ok(program) = self.sandbox.link(&self.plugin) else { return "did not link" };
         let poster = Arc::new(Mailbox::default()).begin();
-        let host = Host::new("it".into(), &self.plugin, &self.world, poster);
+        let record = Arc::new(Record::new("it".into(), self.plugin.limits));
+        let host = Host::new(record, &self.plugin, &self.world, poster);
         let Ok(mut instance) = program.start(host, Arc::new(AtomicBool::new(false))) else {
             return "did not start";
         };
