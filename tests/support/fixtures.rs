@@ -3,6 +3,8 @@
 //! A fixture is a core module in WebAssembly text, dressed as a component of the contract by the same
 //! library that authors' tools use. Only what a test is about is spelled out.
 
+use std::collections::BTreeMap;
+
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -12,9 +14,12 @@ pub struct Fixture {
     imports: Vec<Import>,
     exports: Vec<&'static str>,
     extra_wit: String,
+    /// Fields of the module beside the usual ones.
+    fields: String,
     start: String,
-    init: String,
-    on_host_events: String,
+    realloc: String,
+    /// The bodies of functions that are exported, by name.
+    bodies: BTreeMap<&'static str, String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +30,26 @@ struct Import {
     alias: &'static str,
 }
 
+/// The functions that a component may export: their interface, and the parameters of the core function.
+/// Each gives back a pointer to its result.
+const EXPORTS: [(&str, &str, &str); 10] = [
+    ("lifecycle", "init", "i32 i32"),
+    ("host-events", "on-host-events", "i32"),
+    ("hgcm-completions", "on-completion", "i64 i32 i32 i32 i32 i32"),
+    ("timer-events", "on-timer", "i64"),
+    ("property-events", "on-property-changed", "i64 i32 i32 i32 i32 i32 i64 i32 i32 i32"),
+    ("window-events", "on-windows-changed", ""),
+    ("clipboard-events", "on-changed", "i32 i32 i32 i32"),
+    ("clipboard-events", "on-read", "i64 i32 i64 i32 i32 i32"),
+    ("clipboard-events", "on-wanted", "i64 i32 i32 i32"),
+    ("clipboard-events", "on-locked", "i32"),
+];
+
+/// An allocator that begins anew, at 4096, when it comes to an end.
+const REALLOC: &str = "(global.get $heap)
+    (global.set $heap (i32.or (i32.const 4096) (i32.and (i32.const 65528)
+      (i32.add (global.get $heap) (i32.add (local.get 3) (i32.const 7))))))";
+
 /// Where a fixture's `init` and handler leave their results.
 const RESULT: u32 = 1024;
 
@@ -34,9 +59,10 @@ impl Default for Fixture {
             imports: Vec::new(),
             exports: vec!["lifecycle", "host-events"],
             extra_wit: String::new(),
+            fields: String::new(),
             start: String::new(),
-            init: subscribe(0, 0),
-            on_host_events: ok(),
+            realloc: REALLOC.to_owned(),
+            bodies: BTreeMap::from([("init", subscribe(0, 0))]),
         }
     }
 }
@@ -77,20 +103,40 @@ impl Fixture {
     /// A plugin that subscribes to `events` and does nothing with them.
     #[must_use]
     pub fn subscribing(events: u32) -> Self {
-        Self { init: subscribe(events, 0), ..Self::default() }
+        Self::default().init(subscribe(events, 0))
     }
 
     /// Replaces the body of `init` (locals: the configuration's pointer 0 and length 1).
     #[must_use]
-    pub fn init(mut self, body: impl Into<String>) -> Self {
-        self.init = body.into();
+    pub fn init(self, body: impl Into<String>) -> Self {
+        self.body("init", body)
+    }
+
+    /// Replaces the body of `on-host-events` (local 0: the events; the function itself is
+    /// `$on-host-events`).
+    #[must_use]
+    pub fn on_host_events(self, body: impl Into<String>) -> Self {
+        self.body("on-host-events", body)
+    }
+
+    /// Replaces the body of a function that is exported, by its name in the contract.
+    #[must_use]
+    pub fn body(mut self, function: &'static str, body: impl Into<String>) -> Self {
+        self.bodies.insert(function, body.into());
         self
     }
 
-    /// Replaces the body of `on-host-events` (local 0: the events; the function itself is `$self`).
+    /// Adds fields to the module: functions, tables, data. Its memory's first two pages are taken.
     #[must_use]
-    pub fn on_host_events(mut self, body: impl Into<String>) -> Self {
-        self.on_host_events = body.into();
+    pub fn with_fields(mut self, fields: &str) -> Self {
+        self.fields.push_str(fields);
+        self
+    }
+
+    /// Replaces the body of the allocator that the host calls (locals: 0 to 2, and the size 3).
+    #[must_use]
+    pub fn realloc(mut self, body: impl Into<String>) -> Self {
+        self.realloc = body.into();
         self
     }
 
@@ -165,19 +211,18 @@ impl Fixture {
                 format!("(import \"{interface}\" \"{function}\" (func ${alias} {signature}))\n")
             })
             .collect();
-        let mut exports = String::new();
-        if self.exports.contains(&"lifecycle") {
-            let init = &self.init;
-            exports += &format!(
-                "(func (export \"bellhop:guest/lifecycle@0.1.0#init\") (param i32 i32) (result i32) {init})\n"
-            );
-        }
-        if self.exports.contains(&"host-events") {
-            let body = &self.on_host_events;
-            exports += &format!(
-                "(func $self (export \"bellhop:guest/host-events@0.1.0#on-host-events\") (param i32) (result i32) {body})\n"
-            );
-        }
+        let exports: String = EXPORTS
+            .iter()
+            .filter(|(interface, ..)| self.exports.contains(interface))
+            .map(|(interface, function, parameters)| {
+                let body = self.bodies.get(function).cloned().unwrap_or_else(ok);
+                format!(
+                    "(func ${function} (export \"bellhop:guest/{interface}@0.1.0#{function}\")
+                       (param {parameters}) (result i32) {body})\n"
+                )
+            })
+            .collect();
+        let Self { realloc, fields, .. } = self;
         let start = if self.start.is_empty() {
             String::new()
         } else {
@@ -189,10 +234,8 @@ impl Fixture {
                (memory (export \"memory\") 2)
                (data (i32.const 16) \"{FAILURE}\")
                (global $heap (mut i32) (i32.const 4096))
-               (func (export \"cabi_realloc\") (param i32 i32 i32 i32) (result i32)
-                 (global.get $heap)
-                 (global.set $heap (i32.and (i32.const 65528)
-                   (i32.add (global.get $heap) (i32.add (local.get 3) (i32.const 7))))))
+               (func (export \"cabi_realloc\") (param i32 i32 i32 i32) (result i32) {realloc})
+               {fields}
                {exports}
                {start})"
         )

@@ -3,6 +3,8 @@
 mod daemon;
 pub mod fixtures;
 mod log;
+pub mod numbers;
+pub mod process;
 mod rig;
 pub mod suite;
 

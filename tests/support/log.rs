@@ -1,5 +1,6 @@
 //! What the agent logged, by plugin.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
 use std::sync::{Mutex, Once, PoisonError};
 
@@ -7,7 +8,10 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-static LINES: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
+static LINES: Mutex<BTreeMap<String, VecDeque<String>>> = Mutex::new(BTreeMap::new());
+
+/// So many lines of a plugin are remembered, the last ones: some plugins of the tests write without end.
+const MOST_LINES: usize = 10_000;
 
 /// Starts to record the log of this process; later calls do nothing.
 pub(super) fn record() {
@@ -19,11 +23,11 @@ pub(super) fn record() {
     });
 }
 
-/// The lines logged so far about a plugin or by it, as `LEVEL message name=value …`.
+/// The last lines logged about a plugin or by it, as `LEVEL message name=value …`.
 #[must_use]
 pub fn lines_of(plugin: &str) -> Vec<String> {
     let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-    lines.iter().filter(|(name, _)| name == plugin).map(|(_, line)| line.clone()).collect()
+    lines.get(plugin).into_iter().flatten().cloned().collect()
 }
 
 struct Recorder;
@@ -33,7 +37,12 @@ impl<S: Subscriber> Layer<S> for Recorder {
         let mut line = Line::default();
         event.record(&mut line);
         let text = format!("{} {}{}", event.metadata().level(), line.message, line.details);
-        LINES.lock().unwrap_or_else(PoisonError::into_inner).push((line.plugin, text));
+        let mut all = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = all.entry(line.plugin).or_default();
+        if lines.len() == MOST_LINES {
+            lines.pop_front();
+        }
+        lines.push_back(text);
     }
 }
 

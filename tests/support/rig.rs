@@ -19,7 +19,7 @@ use toml::{Table, Value};
 use vmmdev::carrier::InProcess;
 use vmmdev::{GuestReport, Hint, Host};
 
-use crate::{PATIENCE, bellhop, log, plugin_component};
+use crate::{PATIENCE, bellhop, eventually, log, plugin_component};
 
 /// A plugin of a rig: its name, its component, and the rest of its table in `agent.toml`.
 struct PluginSpec {
@@ -33,6 +33,7 @@ pub struct RigBuilder {
     setup: Setup,
     plugins: Vec<PluginSpec>,
     desktop: Desktop,
+    compiler: Compiler,
 }
 
 /// The parts that exist before the agent does.
@@ -50,6 +51,10 @@ pub struct Rig {
     pub host: Host,
     /// The guest's device, for sessions beside the agent's.
     pub device: Arc<PciDevice>,
+    /// The guest's desktop.
+    pub desktop: Desktop,
+    /// The names of the plugins.
+    pub names: Vec<String>,
     agent: Option<Agent>,
     folder: TempDir,
 }
@@ -76,7 +81,12 @@ impl Setup {
     /// Goes on to choose plugins.
     #[must_use]
     pub fn rig(self) -> RigBuilder {
-        RigBuilder { setup: self, plugins: Vec::new(), desktop: Desktop::headless(16) }
+        RigBuilder {
+            setup: self,
+            plugins: Vec::new(),
+            desktop: Desktop::headless(16),
+            compiler: Compiler::new(bellhop()),
+        }
     }
 }
 
@@ -137,6 +147,13 @@ impl RigBuilder {
         self
     }
 
+    /// Replaces the compiler.
+    #[must_use]
+    pub fn compiler(mut self, compiler: Compiler) -> Self {
+        self.compiler = compiler;
+        self
+    }
+
     fn agent_toml(&self) -> String {
         let mut text = format!("cache = {:?}\n", common_cache());
         for PluginSpec { name, component, table } in &self.plugins {
@@ -159,8 +176,9 @@ impl RigBuilder {
             Config::load(&path).unwrap_or_else(|error| panic!("The rig's configuration is wrong: {error}"));
         let driver: Arc<dyn Driver> = Arc::new(device.session());
         let agent =
-            Agent::start(&config, driver, self.desktop, Compiler::new(bellhop())).expect("the agent starts");
-        Rig { host, device, agent: Some(agent), folder }
+            Agent::start(&config, driver, self.desktop.clone(), self.compiler).expect("the agent starts");
+        let names = self.plugins.into_iter().map(|plugin| plugin.name).collect();
+        Rig { host, device, desktop: self.desktop, names, agent: Some(agent), folder }
     }
 }
 
@@ -273,6 +291,19 @@ impl Rig {
                     && seen.status == Some(Status::SUCCESS)
             })
             .expect("the guest follows and reports where the display is");
+    }
+
+    /// Asks for a width of display 0, and waits until the first output has it: what [`follows`](Self::follows)
+    /// does, where others make so many requests that the host forgets one before it was looked for.
+    ///
+    /// # Panics
+    /// When it does not in time.
+    pub fn shows(&self, width: u32) {
+        self.host.set_video_mode_hint(Hint::new(0, width, 700)).expect("display 0 exists");
+        eventually("the output has the width", || {
+            let outputs = self.desktop.outputs.enumerate().unwrap_or_default();
+            outputs.first().and_then(|output| output.area).is_some_and(|area| area.width == width)
+        });
     }
 
     /// Stops the agent.

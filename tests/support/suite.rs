@@ -11,11 +11,17 @@ pub type Named = (&'static str, fn() -> Result<(), Failed>);
 pub fn run(tests: &[Named], lacking: Option<&Missing>, threads: Option<usize>) -> ! {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = threads.or(arguments.test_threads);
-    let trials = tests.iter().map(|(name, test)| {
+    libtest_mimic::run(&arguments, trials(tests, lacking)).exit()
+}
+
+/// The tests, to be run with others.
+#[must_use]
+pub fn trials(tests: &[Named], lacking: Option<&Missing>) -> Vec<Trial> {
+    let trial = |(name, test): &Named| {
         if let Some(missing) = lacking {
             eprintln!("SKIPPED {name}: {missing}");
         }
         Trial::test(*name, *test).with_ignored_flag(lacking.is_some())
-    });
-    libtest_mimic::run(&arguments, trials.collect()).exit()
+    };
+    tests.iter().map(trial).collect()
 }

@@ -48,6 +48,11 @@ pub enum HgcmFault {
     AfterCancel,
     /// It is answered later, with buffers that are said to be larger than the room for them.
     Oversize,
+    /// It is answered later, and what is sent in its buffers has no zeros, so that no text in them ends.
+    Unterminated,
+    /// It is not carried out, and succeeds with this in the place of each value, cut to fit: as a message
+    /// that no protocol names, when it is one that is waited for.
+    Babble(u64),
     /// Its service is gone: all the service's clients are invalid, and their calls end.
     Vanish,
 }

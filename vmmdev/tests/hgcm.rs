@@ -508,6 +508,37 @@ fn a_buffer_is_said_to_be_larger_than_its_room() {
 }
 
 #[test]
+fn an_unterminated_answer_has_no_zero_that_the_service_sent() {
+    let guest = Guest::reported();
+    let client = guest.client(PROPERTIES);
+    set(&guest, client, "/a", "1");
+    let kind = driver_core::wire::RequestType::HGCM_CALL_64;
+    guest.host.inject(kind, of_any_function(HgcmFault::Unterminated), Times::Next(1));
+
+    let made = guest.wait(2, client, GET, &[Give::In(b"/a\0"), Give::Out(10), Give::U64(0), Give::U32(0)]);
+
+    let answer = guest.answer(&made).expect("done");
+    let guest::hgcm::Got::Bytes(_, bytes) = &answer.parameters[1] else { panic!("a buffer") };
+    assert!(bytes.starts_with(b"1x"), "{bytes:?}");
+}
+
+#[test]
+fn a_host_that_babbles_succeeds_with_values_of_its_own() {
+    let guest = Guest::reported();
+    let client = guest.client(PROPERTIES);
+    let kind = driver_core::wire::RequestType::HGCM_CALL_64;
+    let fault = HgcmFault::Babble(0x1_0000_03e7);
+    guest.host.inject(kind, of_any_function(fault), Times::Next(1));
+
+    let answer = guest.call(client, GET, &[Give::In(b"/none\0"), Give::Out(10), Give::U64(1), Give::U32(2)]);
+
+    assert_eq!(answer.status, Status::SUCCESS);
+    let guest::hgcm::Got::U64(wide) = &answer.parameters[2] else { panic!("a value") };
+    let guest::hgcm::Got::U32(narrow) = &answer.parameters[3] else { panic!("a value") };
+    assert_eq!((*wide, *narrow), (0x1_0000_03e7, 999));
+}
+
+#[test]
 fn a_service_that_vanishes_takes_its_clients_along() {
     let guest = Guest::reported();
     let [one, other] = [(); 2].map(|()| guest.client(PROPERTIES));

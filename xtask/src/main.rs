@@ -8,12 +8,14 @@ mod bench;
 mod build;
 mod cargo;
 mod demo;
+mod fuzz;
 mod interrupt;
 mod invariants;
 mod packages;
 mod plugins;
 mod process;
 mod say;
+mod soak;
 mod test;
 mod vm;
 
@@ -41,6 +43,8 @@ enum Command {
     Test(test::Options),
     Vm(vm::Options),
     Bench(bench::Options),
+    Fuzz(fuzz::Options),
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +55,8 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(options),
         Command::Vm(options) => vm::run(options),
         Command::Bench(options) => bench::run(options),
+        Command::Fuzz(options) => fuzz::run(options),
+        Command::Soak(options) => soak::run(options),
     });
     match outcome {
         Ok(code) => code,

@@ -115,7 +115,11 @@ enum Command {
     },
     /// Compile a component from standard input to standard output
     #[command(hide = true)]
-    Compile,
+    Compile {
+        /// How much processor time it may take
+        #[arg(long, default_value_t = compile::CPU_SECONDS)]
+        cpu_seconds: u64,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -174,7 +178,7 @@ pub fn main(cli: Cli) -> ExitCode {
             clap_complete::generate(shell, &mut Cli::command(), "bellhop", &mut std::io::stdout());
             Ok(Verdict::Well)
         }
-        Command::Compile => compile_child().map(|()| Verdict::Well),
+        Command::Compile { cpu_seconds } => compile_child(cpu_seconds).map(|()| Verdict::Well),
     };
     match outcome {
         Ok(Verdict::Well) => ExitCode::SUCCESS,
@@ -202,10 +206,10 @@ fn status(error: &anyhow::Error) -> u8 {
     }
 }
 
-fn compile_child() -> Result<()> {
+fn compile_child(cpu_seconds: u64) -> Result<()> {
     // The daemon blocks the signals that it waits for, and a child inherits that.
     nix::sys::signal::SigSet::all().thread_unblock().context("Cannot unblock signals")?;
-    compile::child(&engine::compiler().map_err(anyhow::Error::from)?)
+    compile::child(&engine::compiler().map_err(anyhow::Error::from)?, cpu_seconds)
 }
 
 fn say(line: std::fmt::Arguments<'_>) {

@@ -10,6 +10,9 @@ use crate::config::{Bytes, Plugin};
 use crate::grants::{Authority, Clipboard, GrantKey};
 use crate::host::{INTERFACES, Interface, PACKAGE, bindings};
 
+/// The most mismatches that are listed.
+const MOST_LISTED: usize = 64;
+
 /// Why a component is not admitted.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -252,8 +255,13 @@ fn hint(name: &InterfaceName) -> String {
 }
 
 fn list(mismatches: &[Mismatch]) -> String {
-    let lines: Vec<_> = mismatches.iter().map(|mismatch| format!("\n  - {mismatch}")).collect();
-    format!("Component does not fit its grants or the contract:{}", lines.concat())
+    let lines: String =
+        mismatches.iter().take(MOST_LISTED).map(|mismatch| format!("\n  - {mismatch}")).collect();
+    let more = match mismatches.len().saturating_sub(MOST_LISTED) {
+        0 => String::new(),
+        more => format!("\n  and {more} more"),
+    };
+    format!("Component does not fit its grants or the contract:{lines}{more}")
 }
 
 impl fmt::Display for Mismatch {

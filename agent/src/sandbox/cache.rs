@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
@@ -99,7 +100,10 @@ impl Cache {
     }
 
     fn store(&self, file: &Path, code: &[u8]) -> Result<()> {
-        let partial = file.with_extension(format!("{}.partial", std::process::id()));
+        // Two threads may compile the same component, and none may write to what the other has mapped.
+        static WRITTEN: AtomicU64 = AtomicU64::new(0);
+        let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+        let partial = file.with_extension(format!("{}-{number}.partial", std::process::id()));
         let written = OpenOptions::new()
             .write(true)
             .create(true)

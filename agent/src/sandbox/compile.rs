@@ -19,7 +19,7 @@ use wasmtime::Engine;
 use crate::confine;
 
 /// Processor seconds that compiling one component may take.
-const CPU_SECONDS: u64 = 60;
+pub const CPU_SECONDS: u64 = 60;
 
 /// Address space of the compiler, in bytes. An 18 MB component needs about 1 GiB.
 const ADDRESS_SPACE: u64 = 4 << 30;
@@ -31,13 +31,20 @@ const LARGEST_OUTPUT: u64 = 512 << 20;
 #[derive(Debug, Clone)]
 pub struct Compiler {
     program: PathBuf,
+    cpu_seconds: u64,
 }
 
 impl Compiler {
     /// A compiler that is the `bellhop` binary at `program`.
     #[must_use]
     pub fn new(program: PathBuf) -> Self {
-        Self { program }
+        Self { program, cpu_seconds: CPU_SECONDS }
+    }
+
+    /// The same with so many seconds of processor time for one component.
+    #[must_use]
+    pub fn with_cpu_seconds(self, cpu_seconds: u64) -> Self {
+        Self { cpu_seconds, ..self }
     }
 
     /// Compiles `component` in a child process.
@@ -46,7 +53,7 @@ impl Compiler {
     /// When the child cannot be started, exceeds its limits, or finds the component wrong.
     pub(super) fn compile(&self, component: &[u8]) -> Result<Vec<u8>> {
         let mut child = Command::new(&self.program)
-            .arg("compile")
+            .args(["compile", "--cpu-seconds", &self.cpu_seconds.to_string()])
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -68,31 +75,31 @@ impl Compiler {
         }
         let status = child.wait().context("Cannot wait for the compiler")?;
         if !status.success() {
-            bail!("{}", verdict(status, &String::from_utf8_lossy(&complaint)));
+            bail!("{}", self.verdict(status, &String::from_utf8_lossy(&complaint)));
         }
         Ok(code)
     }
-}
 
-/// What is to be said of a compiler that did not end well: which limit it met, where one is known to end
-/// processes so, and else its own words.
-fn verdict(status: ExitStatus, complaint: &str) -> String {
-    let complaint = complaint.trim();
-    let signal = status.signal().and_then(|number| Signal::try_from(number).ok());
-    match signal {
-        Some(Signal::SIGXCPU) => format!("Compiling took more than {CPU_SECONDS} s of processor time"),
-        Some(Signal::SIGKILL) => {
-            "Compiler was killed from outside; the kernel's log says whether memory was short".to_owned()
+    /// What is to be said of a compiler that did not end well: which limit it met, where one is known to end
+    /// processes so, and else its own words.
+    fn verdict(&self, status: ExitStatus, complaint: &str) -> String {
+        let complaint = complaint.trim();
+        let signal = status.signal().and_then(|number| Signal::try_from(number).ok());
+        match signal {
+            Some(Signal::SIGXCPU) => format!("Compiling took more than {} s of processor time", self.cpu_seconds),
+            Some(Signal::SIGKILL) => {
+                "Compiler was killed from outside; the kernel's log says whether memory was short".to_owned()
+            }
+            Some(Signal::SIGSYS) => {
+                "Compiler ended: it made a system call that compiling does not need, and was stopped. The kernel's \
+                 log has its number (`audit: type=1326`)"
+                    .to_owned()
+            }
+            Some(Signal::SIGABRT) if complaint.contains(OUT_OF_MEMORY) => {
+                format!("Compiling took more than {} MiB of address space", ADDRESS_SPACE >> 20)
+            }
+            _ => format!("Compiler ended with {status}: {complaint}"),
         }
-        Some(Signal::SIGSYS) => {
-            "Compiler ended: it made a system call that compiling does not need, and was stopped. The kernel's \
-             log has its number (`audit: type=1326`)"
-                .to_owned()
-        }
-        Some(Signal::SIGABRT) if complaint.contains(OUT_OF_MEMORY) => {
-            format!("Compiling took more than {} MiB of address space", ADDRESS_SPACE >> 20)
-        }
-        _ => format!("Compiler ended with {status}: {complaint}"),
     }
 }
 
@@ -103,10 +110,10 @@ const OUT_OF_MEMORY: &str = "memory allocation of ";
 ///
 /// # Errors
 /// When the component is wrong or a limit is reached.
-pub fn child(engine: &Engine) -> Result<()> {
+pub fn child(engine: &Engine, cpu_seconds: u64) -> Result<()> {
     for (resource, limit, hard) in [
         // At the hard limit a process is killed, and nobody is told why.
-        (Resource::RLIMIT_CPU, CPU_SECONDS, CPU_SECONDS + 1),
+        (Resource::RLIMIT_CPU, cpu_seconds, cpu_seconds.saturating_add(1)),
         (Resource::RLIMIT_AS, ADDRESS_SPACE, ADDRESS_SPACE),
         // What is written goes into a pipe, and there are no files to open.
         (Resource::RLIMIT_FSIZE, 0, 0),
@@ -142,7 +149,7 @@ mod tests {
             (1 << 8, "bellhop: not a component\n", "exit status: 1: bellhop: not a component"),
         ];
         for (raw, complaint, expected) in cases {
-            let said = verdict(ExitStatus::from_raw(raw), complaint);
+            let said = Compiler::new("x".into()).verdict(ExitStatus::from_raw(raw), complaint);
             assert!(said.contains(expected), "{raw}: {said}");
         }
     }

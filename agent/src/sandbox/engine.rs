@@ -31,6 +31,9 @@ fn config() -> Config {
         .epoch_interruption(true)
         .max_wasm_stack(WASM_STACK)
         .wasm_component_model(true)
+        // A memory's initial data is stored as an image only when it is dense: else two bytes, one at each
+        // end of a memory, would be all of it in the compiled file.
+        .memory_guaranteed_dense_image_size(0)
         // Plugins are single threaded, deterministic, and need none of the newest proposals.
         .wasm_relaxed_simd(false)
         .wasm_memory64(false)

@@ -13,6 +13,7 @@ pub mod compile;
 pub mod engine;
 mod handlers;
 mod load;
+mod spelling;
 pub mod surface;
 pub mod ticker;
 mod wasi;

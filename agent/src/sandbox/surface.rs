@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use wasmparser::component_types::{
-    ComponentAnyTypeId, ComponentDefinedType, ComponentEntityType, ComponentFuncTypeId,
-    ComponentInstanceTypeId, ComponentValType,
-};
-use wasmparser::types::TypesRef;
+use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType, ComponentInstanceTypeId};
 use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
+
+use super::spelling::Spelling;
+
+/// All signatures of a component together, in bytes; the contract's are 20 KiB. A type of a few hundred
+/// bytes can be made to unfold to gigabytes.
+const LONGEST_SIGNATURES: usize = 1 << 20;
 
 /// The functions of an interface, by name, each with its signature spelled out to the last field.
 pub type Functions = BTreeMap<String, String>;
@@ -46,6 +48,9 @@ pub enum NotAComponent {
     /// The component defines resource types of its own, whose handles nothing would bound.
     #[error("Defines resource types of its own, which plugins may not")]
     DefinesResources,
+    /// What it imports and exports has types of more text than could be of use.
+    #[error("Its types are too long to be looked at: more than {LONGEST_SIGNATURES} bytes, spelled out")]
+    TypesTooLong,
 }
 
 /// An interface's name, taken apart: `bellhop:guest/display@0.1.0`.
@@ -105,20 +110,17 @@ impl Surface {
         }
         let types = validator().validate_all(bytes).map_err(failed)?;
         let types = types.as_ref();
-        let collect = |names: Vec<String>, import: bool| {
-            names
-                .into_iter()
-                .filter_map(|name| {
-                    let item = if import {
-                        types.component_item_for_import(&name)?
-                    } else {
-                        types.component_item_for_export(&name)?
-                    };
-                    interface(types, &name, &item.ty)
-                })
-                .collect()
-        };
-        Ok(Self { imports: collect(imports, true), exports: collect(exports, false) })
+        let mut spelling = Spelling::new(types, LONGEST_SIGNATURES);
+        let mut surface = Self::default();
+        for name in imports {
+            let item = types.component_item_for_import(&name);
+            surface.imports.extend(item.and_then(|item| interface(&mut spelling, &name, &item.ty)));
+        }
+        for name in exports {
+            let item = types.component_item_for_export(&name);
+            surface.exports.extend(item.and_then(|item| interface(&mut spelling, &name, &item.ty)));
+        }
+        if spelling.exhausted() { Err(NotAComponent::TypesTooLong) } else { Ok(surface) }
     }
 
     /// Reads the world that the host's bindings were generated from: the contract itself, in the form
@@ -131,32 +133,34 @@ impl Surface {
             .validate_all(bytes)
             .map_err(|error| invalid(error.message(), error.offset(), bytes))?;
         let types = types.as_ref();
+        let mut spelling = Spelling::new(types, LONGEST_SIGNATURES);
         let mut surface = Self::default();
         for payload in Parser::new(0).parse_all(bytes).flatten() {
             let Payload::ComponentExportSection(section) = payload else { continue };
             for export in section.into_iter().flatten() {
                 let Some(outer) = types.component_item_for_export(export.name.name) else { continue };
-                surface.add_worlds_in(types, &outer.ty);
+                surface.add_worlds_in(&mut spelling, &outer.ty);
             }
         }
         Ok(surface)
     }
 
-    fn add_worlds_in(&mut self, types: TypesRef<'_>, entity: &ComponentEntityType) {
+    fn add_worlds_in(&mut self, spelling: &mut Spelling<'_>, entity: &ComponentEntityType) {
         let id = match entity {
             ComponentEntityType::Component(id)
             | ComponentEntityType::Type { referenced: ComponentAnyTypeId::Component(id), .. } => *id,
             _ => return,
         };
+        let types = spelling.types;
         let component = &types[id];
         for (name, item) in &component.imports {
-            self.imports.extend(interface(types, name, &item.ty));
+            self.imports.extend(interface(spelling, name, &item.ty));
         }
         for (name, item) in &component.exports {
             match item.ty {
                 // The embedding nests the world one level deeper than its own name.
-                ComponentEntityType::Component(_) => self.add_worlds_in(types, &item.ty),
-                _ => self.exports.extend(interface(types, name, &item.ty)),
+                ComponentEntityType::Component(_) => self.add_worlds_in(spelling, &item.ty),
+                _ => self.exports.extend(interface(spelling, name, &item.ty)),
             }
         }
     }
@@ -216,13 +220,13 @@ fn validator() -> Validator {
 /// One import or export as an interface: an instance with its functions. A bare function counts as an
 /// interface of its own name, so that it cannot slip past a check. `None` for types.
 fn interface(
-    types: TypesRef<'_>,
+    spelling: &mut Spelling<'_>,
     name: &str,
     entity: &ComponentEntityType,
 ) -> Option<(InterfaceName, Functions)> {
     let functions = match entity {
-        ComponentEntityType::Instance(id) => instance_functions(types, *id),
-        ComponentEntityType::Func(id) => BTreeMap::from([(name.to_owned(), signature(types, *id))]),
+        ComponentEntityType::Instance(id) => instance_functions(spelling, *id),
+        ComponentEntityType::Func(id) => BTreeMap::from([(name.to_owned(), spelling.signature(*id))]),
         ComponentEntityType::Type { .. } => return None,
         // A module, component or value import has no function that a linker could offer.
         _ => BTreeMap::from([(name.to_owned(), "not a function".to_owned())]),
@@ -230,67 +234,14 @@ fn interface(
     Some((InterfaceName::parse(name), functions))
 }
 
-fn instance_functions(types: TypesRef<'_>, id: ComponentInstanceTypeId) -> Functions {
+fn instance_functions(spelling: &mut Spelling<'_>, id: ComponentInstanceTypeId) -> Functions {
+    let types = spelling.types;
     types[id]
         .exports
         .iter()
         .filter_map(|(name, item)| match item.ty {
-            ComponentEntityType::Func(id) => Some((name.clone(), signature(types, id))),
+            ComponentEntityType::Func(id) => Some((name.clone(), spelling.signature(id))),
             _ => None,
         })
         .collect()
-}
-
-fn signature(types: TypesRef<'_>, id: ComponentFuncTypeId) -> String {
-    let function = &types[id];
-    let parameters: Vec<_> =
-        function.params.iter().map(|(name, ty)| format!("{name}: {}", spell(types, ty))).collect();
-    let prefix = if function.async_ { "async func" } else { "func" };
-    let result = function.result.as_ref().map(|ty| format!(" -> {}", spell(types, ty))).unwrap_or_default();
-    format!("{prefix}({}){result}", parameters.join(", "))
-}
-
-/// Spells a type out structurally, as the component model compares types.
-fn spell(types: TypesRef<'_>, ty: &ComponentValType) -> String {
-    let id = match ty {
-        ComponentValType::Primitive(primitive) => return primitive.to_string(),
-        ComponentValType::Type(id) => *id,
-    };
-    let inner = |ty: &ComponentValType| spell(types, ty);
-    let optional = |ty: &Option<ComponentValType>| ty.as_ref().map_or("_".to_owned(), inner);
-    let fields = |fields: Vec<String>| fields.join(", ");
-    match &types[id] {
-        ComponentDefinedType::Primitive(primitive) => primitive.to_string(),
-        ComponentDefinedType::Record(record) => {
-            let all = record.fields.iter().map(|(name, ty)| format!("{name}: {}", inner(ty))).collect();
-            format!("record {{{}}}", fields(all))
-        }
-        ComponentDefinedType::Variant(variant) => {
-            let all = variant
-                .cases
-                .iter()
-                .map(|(name, case)| match &case.ty {
-                    Some(ty) => format!("{name}({})", inner(ty)),
-                    None => name.to_string(),
-                })
-                .collect();
-            format!("variant {{{}}}", fields(all))
-        }
-        ComponentDefinedType::Enum(names) => {
-            format!("enum {{{}}}", fields(names.iter().map(ToString::to_string).collect()))
-        }
-        ComponentDefinedType::Flags(names) => {
-            format!("flags {{{}}}", fields(names.iter().map(ToString::to_string).collect()))
-        }
-        ComponentDefinedType::Tuple(tuple) => {
-            format!("tuple<{}>", fields(tuple.types.iter().map(inner).collect()))
-        }
-        ComponentDefinedType::List { element, .. } => format!("list<{}>", inner(element)),
-        ComponentDefinedType::Option { ty, .. } => format!("option<{}>", inner(ty)),
-        ComponentDefinedType::Result { ok, err, .. } => {
-            format!("result<{}, {}>", optional(ok), optional(err))
-        }
-        // Nothing else stands in the contract, so whatever it is, it does not fit.
-        _ => "a type that this contract does not use".to_owned(),
-    }
 }

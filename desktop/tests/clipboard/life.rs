@@ -23,6 +23,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("an_offer_replaces_an_offer", an_offer_replaces),
     ("a_watch_begins_and_ends", a_watch_begins),
     ("a_server_that_ends_ends_everything_until_it_is_back", a_server_that_ends),
+    ("what_is_offered_while_there_is_no_server_is_offered_when_there_is", is_offered_meanwhile),
     ("a_clipboard_whose_windows_are_destroyed_begins_anew", windows_are_destroyed),
     ("a_clipboard_that_is_killed_begins_anew", is_killed),
     ("a_dropped_clipboard_is_given_up_and_silent", a_dropped_clipboard),
@@ -165,6 +166,19 @@ fn a_server_that_ends() -> Result<(), Failed> {
     let request = peer.request()?;
     peer.answer(&request, request.target, b"BM")?;
     same(desk.ended(read)?, Ok(b"BM".to_vec()))
+}
+
+fn is_offered_meanwhile() -> Result<(), Failed> {
+    let mut desk = Desk::start()?;
+    desk.clipboard.watch(Selection::Clipboard, true);
+    same(desk.changed(Selection::Clipboard)?, Content::Nothing)?;
+    desk.server.kill();
+    same(desk.changed(Selection::Clipboard)?, Content::Nothing)?;
+
+    desk.clipboard.offer(Selection::Clipboard, &["text/plain".to_owned()]);
+    desk.server.restart()?;
+
+    desk.becomes(Selection::Clipboard, &Content::Ours)
 }
 
 fn windows_are_destroyed() -> Result<(), Failed> {

@@ -1,5 +1,6 @@
 //! The interrupt handler: acknowledge, latch.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::hgcm::Hgcm;
@@ -8,8 +9,8 @@ use super::probe::probe;
 use super::requester::Requester;
 use super::session::{tell_capabilities, tell_filter};
 use super::{Bus, Interrupt};
-use crate::Result;
 use crate::wire::{AcknowledgeEvents, Events, Request};
+use crate::{Error, Result};
 
 /// VMMDevMemory: non-zero when the device has events for this guest.
 const HAVE_EVENTS: u32 = 8;
@@ -20,33 +21,77 @@ const TOLERATED_STRAYS: u32 = 16;
 /// How long a line that will not go down may keep the thread from the processor's other work.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
+/// After a failure in a row of the device's own requests, how long until the next try: at first, and at
+/// the most.
+const AGAIN: [Duration; 2] = [Duration::from_millis(1), Duration::from_secs(1)];
+
 /// Services interrupts until the bus is closed.
 pub(super) fn service(bus: &dyn Bus, requester: &Requester, latch: &Latch, hgcm: &Hgcm) {
     let mut strays = 0_u32;
+    let mut trouble = Trouble::default();
+    // The device knows nothing of this guest since it was reset, as far as that could not be mended.
+    let mut forgotten = false;
     loop {
-        match bus.wait_interrupt(None) {
-            Interrupt::Reset => {
-                tracing::warn!("Machine was reset; its device is taken up again");
-                hgcm.reset();
-                if let Err(error) = take_up(bus, requester, latch) {
-                    tracing::error!("{error}");
-                    break;
-                }
+        let interrupt = bus.wait_interrupt(forgotten.then(|| trouble.pause()));
+        if interrupt == Interrupt::Closed {
+            break;
+        }
+        if interrupt == Interrupt::Reset {
+            tracing::warn!("Machine was reset; its device is taken up again");
+            hgcm.reset();
+            forgotten = true;
+            trouble = Trouble::default();
+        }
+        if forgotten {
+            match take_up(bus, requester, latch) {
+                Ok(()) => (forgotten, trouble) = (false, Trouble::default()),
+                Err(error) => trouble.add(&error),
             }
-            Interrupt::Closed => break,
-            Interrupt::TimedOut => {}
+        }
+        match interrupt {
             Interrupt::Raised if have_events(bus) => {
                 strays = 0;
-                acknowledge(requester, latch, hgcm);
+                match acknowledge(requester, latch, hgcm) {
+                    Ok(()) => trouble = Trouble::default(),
+                    // The line stays up, and with it would this thread run.
+                    Err(error) => {
+                        trouble.add(&error);
+                        std::thread::sleep(trouble.pause().min(LONGEST_PAUSE));
+                    }
+                }
             }
             Interrupt::Raised => {
                 strays = strays.saturating_add(1);
                 quieten(strays, requester, latch, hgcm);
             }
+            Interrupt::Closed | Interrupt::Reset | Interrupt::TimedOut => {}
         }
     }
     latch.close();
     hgcm.close();
+}
+
+/// Failures in a row of what must not fail.
+#[derive(Default)]
+struct Trouble {
+    failures: u32,
+}
+
+impl Trouble {
+    /// Counts one, and says so if it is the first.
+    fn add(&mut self, error: &Error) {
+        match self.failures {
+            0 => tracing::error!("{error}; trying again"),
+            _ => tracing::debug!("{error}"),
+        }
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    /// How long until the next try.
+    fn pause(&self) -> Duration {
+        let [first, longest] = AGAIN;
+        longest.min(first * 2_u32.saturating_pow(self.failures.min(16)))
+    }
 }
 
 /// Introduces the guest to a device that has forgotten it, and tells what its sessions want.
@@ -61,15 +106,15 @@ fn have_events(bus: &dyn Bus) -> bool {
     bus.read_memory(HAVE_EVENTS).is_ok_and(|word| word & 0xff != 0)
 }
 
-fn acknowledge(requester: &Requester, latch: &Latch, hgcm: &Hgcm) {
-    let bits = match requester.interrupt(AcknowledgeEvents::new()) {
-        Ok(answer) => answer.events.get(),
-        Err(error) => return tracing::error!("{error}"),
-    };
+fn acknowledge(requester: &Requester, latch: &Latch, hgcm: &Hgcm) -> Result<()> {
+    /// The unknown bits that were told of: a host may raise them without end.
+    static TOLD: AtomicU32 = AtomicU32::new(0);
+    let bits = requester.interrupt(AcknowledgeEvents::new())?.events.get();
     let events = Events::from_bits_truncate(bits);
-    if events.bits() != bits {
+    let unknown = bits & !events.bits();
+    if unknown & !TOLD.fetch_or(unknown, Ordering::Relaxed) != 0 {
         tracing::warn!(
-            unknown = format_args!("{:#x}", bits & !events.bits()),
+            unknown = format_args!("{unknown:#x}"),
             "Host raised event bits that no protocol names"
         );
     }
@@ -78,6 +123,7 @@ fn acknowledge(requester: &Requester, latch: &Latch, hgcm: &Hgcm) {
         hgcm.completed();
     }
     latch.raise(events);
+    Ok(())
 }
 
 /// Deals with an interrupt that announces nothing. The line is level triggered, so a device that
@@ -88,7 +134,9 @@ fn quieten(strays: u32, requester: &Requester, latch: &Latch, hgcm: &Hgcm) {
         if strays == TOLERATED_STRAYS + 1 {
             tracing::warn!("Interrupt line stays up without events; acknowledging at a slow pace");
         }
-        acknowledge(requester, latch, hgcm);
+        if let Err(error) = acknowledge(requester, latch, hgcm) {
+            tracing::debug!("{error}");
+        }
         std::thread::sleep(LONGEST_PAUSE.min(Duration::from_micros(u64::from(strays) * 50)));
     }
 }

@@ -104,6 +104,16 @@ impl Call {
         }
     }
 
+    /// Sends no zeros: a host's fault.
+    pub(super) fn fill_zeros(&mut self) {
+        for parameter in &mut self.parameters {
+            if let Parameter::Buffer(Buffer { answer: Some(answer), .. }) = parameter {
+                let filled = answer.iter().map(|byte| if *byte == 0 { b'x' } else { *byte });
+                *answer = Arc::new(filled.collect());
+            }
+        }
+    }
+
     /// Tells the guest of more bytes than it has room for: a host's fault.
     pub(super) fn exaggerate(&mut self) {
         for parameter in &mut self.parameters {

@@ -229,7 +229,13 @@ impl Hgcm {
         }
         self.last_call += 1;
         let id = CallId(self.last_call);
-        let call = Call { id, client: number, function, parameters };
+        let mut call = Call { id, client: number, function, parameters };
+        if let Some(HgcmFault::Babble(value)) = fault {
+            (0..call.len()).for_each(|at| call.set(at, value));
+            let mut target = Target { packet: Some(packet), address, memory };
+            let _ = write_back(&mut target, &places, &call.parameters, Status::SUCCESS);
+            return Ok(Called::Answered);
+        }
         self.services.of(service).call(call, session, &mut self.answers);
 
         let answered = self.answers.0.iter().position(|(call, _)| call.id == id);
@@ -300,6 +306,7 @@ impl Hgcm {
                     continue;
                 }
                 Some(HgcmFault::Oversize) => call.exaggerate(),
+                Some(HgcmFault::Unterminated) => call.fill_zeros(),
                 _ => {}
             }
             finish(state, memory, &pending, &call, status);

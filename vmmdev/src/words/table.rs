@@ -51,9 +51,9 @@ pub const WORDS: &[Word] = &[
     Word { name: "restore", arguments: "", help: "restore the state that was saved last", run: restore },
     Word {
         name: "inject",
-        arguments: "REQUEST STATUS|ignore|twice|never|after-cancel|oversize|vanish [TIMES|always] \
+        arguments: "REQUEST STATUS|ignore|twice|never|after-cancel|oversize|unterminated|babble|vanish [TIMES|always] \
                     [--function NAME]",
-        help: "make the next requests of a type fail, by name or number; the latter five, and a function \
+        help: "make the next requests of a type fail, by name or number; the latter seven, and a function \
                such as data-read, are for HGCM calls",
         run: inject,
     },
@@ -162,6 +162,9 @@ fn restore(console: &Console, arguments: Arguments<'_>) -> Result<Answer, Refuse
     Ok(Answer::Done {})
 }
 
+/// What a host says that makes no sense: no message has this number.
+const BABBLE: u64 = 999;
+
 fn inject(console: &Console, mut arguments: Arguments<'_>) -> Result<Answer, Refused> {
     let function = arguments.option("--function")?.map(function_called).transpose()?;
     let request = request_type(arguments.next("a request")?)?;
@@ -173,6 +176,8 @@ fn inject(console: &Console, mut arguments: Arguments<'_>) -> Result<Answer, Ref
         "never" => hgcm(HgcmFault::Never),
         "after-cancel" => hgcm(HgcmFault::AfterCancel),
         "oversize" => hgcm(HgcmFault::Oversize),
+        "unterminated" => hgcm(HgcmFault::Unterminated),
+        "babble" => hgcm(HgcmFault::Babble(BABBLE)),
         "vanish" => hgcm(HgcmFault::Vanish),
         status if function.is_some() => hgcm(HgcmFault::Answer(Status(number(status)?))),
         status => Fault::Fail(Status(number(status)?)),

@@ -51,9 +51,9 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     process::run(command.env("CRITERION_HOME", &figures))?;
     tables.extend(criterion::tables(&figures)?);
 
-    println!("\nThe plugins: cargo bench --workspace --bench seamless --bench clipboard");
+    println!("\nThe plugins: cargo bench --workspace --bench seamless --bench clipboard --bench neighbours");
     plugins::forget(&figures)?;
-    let mut command = bench(&workspace, &["seamless", "clipboard"], options.quick);
+    let mut command = bench(&workspace, &["seamless", "clipboard", "neighbours"], options.quick);
     process::run(command.env("BELLHOP_FIGURES", &figures))?;
     tables.extend(plugins::tables(&figures)?);
 

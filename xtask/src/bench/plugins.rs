@@ -13,6 +13,7 @@ use super::table::{Row, Table};
 /// The benchmarks, by the names of their files.
 const SEAMLESS: &str = "seamless.json";
 const CLIPBOARD: &str = "clipboard.json";
+const NEIGHBOURS: &str = "neighbours.json";
 
 /// Times are in seconds, sizes in bytes.
 #[derive(Deserialize)]
@@ -79,9 +80,28 @@ struct Way {
     after: u64,
 }
 
+/// From the host's wish to the guest's report, beside other plugins.
+#[derive(Deserialize)]
+struct Neighbours {
+    alone: Spread,
+    /// Beside a native thread that uses a processor.
+    thread: Spread,
+    loops: Spread,
+    storms: Spread,
+    floods: Spread,
+    nags: Spread,
+}
+
+/// The time in the middle, and the one that a hundredth is above.
+#[derive(Deserialize)]
+struct Spread {
+    median: f64,
+    p99: f64,
+}
+
 /// Removes the figures of earlier runs.
 pub fn forget(figures: &Path) -> anyhow::Result<()> {
-    for name in [SEAMLESS, CLIPBOARD] {
+    for name in [SEAMLESS, CLIPBOARD, NEIGHBOURS] {
         let file = figures.join(name);
         match fs::remove_file(&file) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -102,6 +122,7 @@ pub fn tables(figures: &Path) -> anyhow::Result<Vec<Table>> {
         tables.extend(texts.iter().map(large_text));
         tables.push(screenshot(&picture));
     }
+    tables.extend(read(&figures.join(NEIGHBOURS))?.map(neighbours));
     Ok(tables)
 }
 
@@ -169,6 +190,27 @@ fn screenshot(picture: &Large) -> Table {
     Table::new("clipboard: a 4K screenshot", rows)
 }
 
+fn neighbours(Neighbours { alone, thread, loops, storms, floods, nags }: Neighbours) -> Table {
+    let mut rows = vec![
+        Row::new("alone", micros(alone.median), ""),
+        Row::new("  99 of 100 within", micros(alone.p99), ""),
+        Row::new("beside a busy thread", micros(thread.median), ""),
+        Row::new("  99 of 100 within", micros(thread.p99), ""),
+    ];
+    for (name, beside) in [
+        ("beside one that loops", loops),
+        ("beside one that storms", storms),
+        ("beside one that floods", floods),
+        ("beside one that nags", nags),
+    ] {
+        rows.push(Row::new(name, micros(beside.median), ""));
+        rows.push(Row::new("  99 of 100 within", micros(beside.p99), ""));
+        rows.push(Row::new("  of that alone", times(beside.p99 / alone.p99), ""));
+        rows.push(Row::new("  of that by a busy thread", times(beside.p99 / thread.p99), "< 2 times"));
+    }
+    Table::new("display, beside a hostile plugin", rows)
+}
+
 /// How much more there is than before.
 fn more(bytes: u64, before: u64) -> String {
     format!("{:+.1} MB", (bytes as f64 - before as f64) / 1e6)
@@ -178,9 +220,31 @@ fn time(seconds: f64) -> String {
     format!("{:.2} ms", seconds * 1e3)
 }
 
+fn times(ratio: f64) -> String {
+    format!("{ratio:.2} times")
+}
+
+fn micros(seconds: f64) -> String {
+    format!("{:.0} µs", seconds * 1e6)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_neighbour_costs_is_told_beside_what_there_is_without() {
+        let json = r#"{"alone": {"median": 0.00005, "p99": 0.0001}, "thread": {"median": 1, "p99": 0.0002}, "loops": {"median": 0.00006, "p99": 0.00015},
+            "storms": {"median": 1, "p99": 1}, "floods": {"median": 1, "p99": 1}, "nags": {"median": 1, "p99": 1}}"#;
+
+        let text = neighbours(serde_json::from_str(json).unwrap()).to_string();
+
+        for line in
+            ["of that alone                 1.50 times", "a busy thread      0.75 times     < 2 times"]
+        {
+            assert!(text.contains(line), "{line:?} is not in:\n{text}");
+        }
+    }
 
     #[test]
     fn a_large_text_is_told_by_its_rates_and_as_multiples_of_itself() {

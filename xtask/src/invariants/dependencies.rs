@@ -102,6 +102,13 @@ const RULES: &[Rule] = &[
         never: &[],
     },
     Rule {
+        package: "bellhop-fuzz",
+        may_use: Ours::Any,
+        only_optional: &["libfuzzer-sys"],
+        tests_may_use: NONE,
+        never: &[],
+    },
+    Rule {
         package: "bellhop-xserver",
         may_use: NONE,
         only_optional: &[],

@@ -54,13 +54,22 @@ pub(super) struct Desk {
     listener: Box<dyn Listener>,
     overrun: Overrun,
     watched: Both<bool>,
+    /// What was offered while there was no server: it is, once there is one again.
+    meanwhile: Both<Option<Vec<String>>>,
     locked: bool,
     session: Option<Session>,
 }
 
 impl Desk {
     pub(super) fn new(listener: Box<dyn Listener>, overrun: Overrun) -> Self {
-        Self { listener, overrun, watched: Both::default(), locked: false, session: None }
+        Self {
+            listener,
+            overrun,
+            watched: Both::default(),
+            meanwhile: Both::default(),
+            locked: false,
+            session: None,
+        }
     }
 
     fn tell_locked(&mut self, locked: bool) {
@@ -83,7 +92,9 @@ impl Desk {
                 let text = "The X server went away; it is looked for until it is back".to_owned();
                 self.listener.read(wish.id, Err(Error::Unavailable(text)));
             }
-            Order::Offer(..) | Order::Withdraw(_) | Order::Answer(..) => {
+            Order::Offer(selection, formats) => *self.meanwhile.of_mut(selection) = Some(formats),
+            Order::Withdraw(selection) => *self.meanwhile.of_mut(selection) = None,
+            Order::Answer(..) => {
                 tracing::debug!("An order {} is left undone: the X server went away", order.name());
             }
             Order::Overrun => {}
@@ -99,6 +110,16 @@ impl Client for Desk {
 
     fn connected(&mut self, server: &Server) -> Result<(), Failure> {
         let mut session = Session::begin(server)?;
+        for selection in SELECTIONS {
+            if let Some(formats) = self.meanwhile.of(selection) {
+                let selected = atom(&session.atoms, selection);
+                // Who has taken it since the server is back came later.
+                if server.x.get_selection_owner(selected)?.reply()?.owner == x11rb::NONE {
+                    session.offers.offer(server, &session.atoms, selection, formats.clone())?;
+                }
+            }
+        }
+        self.meanwhile = Both::default();
         for selection in SELECTIONS {
             if *self.watched.of(selection) {
                 session.inquire(&*self.listener, selection);

@@ -154,6 +154,8 @@ impl<A: Agent> Exchange<A> {
                 if let Some(timer) = *timer {
                     self.agent.cancel_timer(timer);
                 }
+                // What failed before says nothing of the host that there is now.
+                self.link.failures = 0;
                 self.connect();
             }
             Doing::Pausing(..) | Doing::Holding(_) | Doing::Calling(..) => {
