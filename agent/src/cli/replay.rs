@@ -43,7 +43,7 @@ pub(super) fn replay(options: &Options) -> Result<Verdict> {
 
     let engine = engine::engine().map_err(anyhow::Error::from)?;
     let folder = options.cache.clone().unwrap_or_else(config::default_cache);
-    let loaded = Cache::new(folder, &engine, compiler()?).load(&engine, &bytes)?;
+    let loaded = Cache::new(folder, &engine, compiler()).load(&engine, &bytes)?;
     if loaded.sha256 != plugin.sha256 {
         say!("{component} is another component than was recorded");
     }
