@@ -1,6 +1,7 @@
 //! What plugins reach of the host's services, and what the agent keeps for them: by the plugin `probe`,
 //! which does what it is told and says what came of it.
 
+use support::fixtures::{Fixture, subscribe};
 use support::{Rig, Setup, eventually, lines_of, plugin_component, says};
 
 /// A rig with the probe, told to take these steps.
@@ -9,13 +10,11 @@ fn probe(name: &str, grants: &str, steps: &str) -> Rig {
 }
 
 fn told(setup: Setup, name: &str, grants: &str, steps: &str) -> Rig {
-    // It imports all of these interfaces, so each must be granted in some way.
+    // It imports both interfaces, so each must be granted in some way.
     let mut grants = grants.to_owned();
-    for (key, least) in [
-        ("hgcm", r#"hgcm = { None = [] }"#),
-        ("properties", r#"properties = { read = [""] }"#),
-        ("raw-requests", r#"raw-requests = ["Idle"]"#),
-    ] {
+    for (key, least) in
+        [("hgcm", r#"hgcm = { None = [] }"#), ("properties", r#"properties = { read = [""] }"#)]
+    {
         if !grants.contains(key) {
             grants = [grants.as_str(), least]
                 .into_iter()
@@ -229,19 +228,33 @@ fn a_buffer_grows_with_zeros_up_to_its_limit() {
     says("services-buffer", "Buffer(9007199254740993, 1): failed");
 }
 
+/// What becomes of a plugin that makes a request of this type, with a body of so many bytes, and starts only
+/// if the host answers it.
+fn with_raw_request(name: &str, request: u32, length: u32) -> Rig {
+    const ANSWER: u32 = 4096;
+    let submit = format!(
+        "(call $submit (i32.const {request}) (i32.const 0) (i32.const {length}) (i32.const {ANSWER}))
+         (if (i32.load8_u (i32.const {ANSWER})) (then (unreachable)))"
+    );
+    let fixture = Fixture::default()
+        .importing("bellhop:guest/raw-requests@0.1.0", "submit", "(param i32 i32 i32 i32)", "submit")
+        .init(submit + &subscribe(0, 0));
+    let table = r#"grants = { raw-requests = ["GetHostTime"] }"#;
+    Setup::new().rig().plugin(name, &fixture.component(), table).start()
+}
+
 #[test]
 fn a_granted_request_is_made_as_bytes_and_no_other() {
-    let rig = probe(
-        "services-raw",
-        r#"raw-requests = ["GetHostTime"]"#,
-        "{ raw = [10, 8] }, { raw = [10, 9] }, { raw = [217, 8] }, { raw = [41, 4] }, { raw = [9999, 8] }",
-    );
+    const CASES: [(&str, u32, u32, usize); 5] = [
+        ("services-raw", 10, 8, 1),
+        ("services-raw-size", 10, 9, 0),
+        ("services-raw-grant", 217, 8, 0),
+        ("services-raw-session", 41, 4, 0),
+        ("services-raw-unknown", 9999, 8, 0),
+    ];
+    for (name, request, length, running) in CASES {
+        let rig = with_raw_request(name, request, length);
 
-    assert_eq!(rig.running(), (1, 1));
-    says("services-raw", "Raw(10, 8): 8 bytes");
-    says("services-raw", "Raw(10, 9): failed");
-    says("services-raw", "its body has 9 bytes; 8 are wanted at least");
-    says("services-raw", r#"not granted: raw-requests = ["GetSessionId"]"#);
-    says("services-raw", r#"not granted: raw-requests = ["AcknowledgeEvents"]"#);
-    says("services-raw", "request 9999 has no name");
+        assert_eq!(rig.running(), (running, 1), "{name}");
+    }
 }

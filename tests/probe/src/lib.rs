@@ -9,7 +9,7 @@ use bellhop_plugin::hgcm::{self, Client, Completion, Parameter, Value};
 use bellhop_plugin::properties::{self, Change, Property};
 use bellhop_plugin::{
     Buffer, Capabilities, Error, Events, HandOver, HgcmCompletions, Plugin, PropertyEvents, Subscription,
-    TimerEvents, Token, info, plugin, raw_requests, timers,
+    TimerEvents, Token, info, plugin, timers,
 };
 use serde::Deserialize;
 
@@ -49,8 +49,6 @@ enum Step {
     Timer(u64),
     CancelTimer,
     Buffer(u64, u32),
-    /// A request of this type, with a body of so many bytes.
-    Raw(u32, usize),
 }
 
 /// The plugin, and what it began last.
@@ -194,9 +192,6 @@ impl Probe {
             Step::CancelTimer => {
                 timers::cancel(self.timer);
                 Ok(done(()))
-            }
-            Step::Raw(request, length) => {
-                Ok(format!("{} bytes", raw_requests::submit(request, &vec![0; length])?.len()))
             }
             Step::Buffer(offset, length) => {
                 let buffer = Buffer::new()?;

@@ -70,10 +70,16 @@ fn attempt(what: Try) -> String {
         }
         Try::Files => format!("{} open folders", preopens::get_directories().len()),
         Try::Sockets => {
-            let tcp = tcp_create_socket::create_tcp_socket(IpAddressFamily::Ipv4).map(drop);
-            let udp = udp_create_socket::create_udp_socket(IpAddressFamily::Ipv6).map(drop);
+            let tcp = tcp_create_socket::create_tcp_socket(IpAddressFamily::Ipv4)
+                .map(drop)
+                .map_err(|code| code.name());
+            let udp = udp_create_socket::create_udp_socket(IpAddressFamily::Ipv6)
+                .map(drop)
+                .map_err(|code| code.name());
             let network = instance_network::instance_network();
-            let name = ip_name_lookup::resolve_addresses(&network, "localhost").map(drop);
+            let name = ip_name_lookup::resolve_addresses(&network, "localhost")
+                .map(drop)
+                .map_err(|code| code.name());
             format!("{tcp:?} {udp:?} {name:?}")
         }
         Try::Clocks => {
