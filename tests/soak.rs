@@ -112,11 +112,11 @@ fn one(host: &Host, numbers: &mut Numbers) {
         }
         40..=59 => drop(host.set_seamless(numbers.below(2) == 0)),
         60..=69 => {
-            let text = format!("text {}", numbers.next());
+            let text = format!("text {}", numbers.draw());
             let _ = host.clipboard_put([(Formats::TEXT, content::text(&text))]);
         }
         70..=79 => host.force_events(1 << numbers.below(11)),
-        80..=89 => drop(host.set_property("/Soak/It", &numbers.next().to_string(), "")),
+        80..=89 => drop(host.set_property("/Soak/It", &numbers.draw().to_string(), "")),
         90 => host.inject(
             *numbers.pick(&[
                 RequestType::GET_DISPLAY_CHANGE_REQUEST_MULTI,

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 /// How long an empty bucket takes to fill, whatever its rate.
 const FILLS_IN: Duration = Duration::from_secs(1);
 
+/// What is done at once takes so many tokens, or fewer.
+const AT_ONCE: u64 = 8;
+
 /// A bucket, and how much it refused since that was last told.
 ///
 /// It keeps the one moment at which it will be full: tokens that are taken put it off.
@@ -42,11 +45,11 @@ impl Bucket {
         taken
     }
 
-    /// When there will be a tenth of a full bucket, and a token at the least: at once for a bucket that
-    /// never has any.
+    /// When there will be a tenth of a full bucket, and [`AT_ONCE`] tokens at the least, so that what has
+    /// begun is not refused half-way: at once for a bucket that never has any.
     #[must_use]
     pub fn usable_at(&self) -> Instant {
-        let spare = self.time_for(1).max(FILLS_IN / 10).min(FILLS_IN);
+        let spare = self.time_for(AT_ONCE).max(FILLS_IN / 10).min(FILLS_IN);
         self.full_at.checked_sub(FILLS_IN - spare).unwrap_or(self.full_at)
     }
 
@@ -123,8 +126,8 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_bucket_is_usable_when_it_has_a_tenth_and_a_token() {
-        for (rate, after) in [(1000, FILLS_IN / 10), (10, FILLS_IN / 10), (2, FILLS_IN / 2), (1, FILLS_IN)] {
+    fn an_empty_bucket_is_usable_when_it_has_a_tenth_and_enough_for_a_call() {
+        for (rate, after) in [(1000, FILLS_IN / 10), (10, FILLS_IN * 8 / 10), (2, FILLS_IN), (1, FILLS_IN)] {
             let mut bucket = Bucket::new(rate);
             let now = Instant::now();
             taken(&mut bucket, 1001, now);

@@ -106,7 +106,7 @@ fn services_functions_properties_and_capabilities_beyond_the_grants_are_denied()
             fixture = fixture.importing(HGCM, "connect", "(param i32 i32 i32)", "connect");
             before = "(call $connect (i32.const 64) (i32.const 16) (i32.const 3000))";
         }
-        let each = format!("{call}");
+        let each = call.to_string();
         let body = counting(32, &each, granted);
         // Locals stand first in a body.
         let body = body.replacen("(loop $again", &format!("{before} (loop $again"), 1);

@@ -120,7 +120,7 @@ fn fault(numbers: &mut Numbers) -> Fault {
         // Counts, sizes and values behind the header, and the header's own.
         3 => Fault::Word { offset: 4 * numbers.below(24) as u32, value: numbers.word() },
         4 => Fault::announce_displays(numbers.word()),
-        5 => Fault::Rubbish { seed: numbers.next() },
+        5 => Fault::Rubbish { seed: numbers.draw() },
         _ => Fault::Hgcm { function: None, fault: hgcm_fault(numbers) },
     }
 }
@@ -133,7 +133,7 @@ fn hgcm_fault(numbers: &mut Numbers) -> HgcmFault {
         3 => HgcmFault::AfterCancel,
         4 => HgcmFault::Oversize,
         5 => HgcmFault::Unterminated,
-        6 => HgcmFault::Babble(numbers.next()),
+        6 => HgcmFault::Babble(numbers.draw()),
         _ => HgcmFault::Vanish,
     }
 }

@@ -6,7 +6,7 @@ pub struct Numbers(pub u64);
 
 impl Numbers {
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -15,7 +15,7 @@ impl Numbers {
 
     /// A number below a bound, which is not 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
+        self.draw() % bound
     }
 
     /// An index into something of this length, which is not 0.
@@ -39,7 +39,7 @@ impl Numbers {
             2 => self.below(70) as u32,
             3 => self.below(9000) as u32,
             4 => 1 << self.below(32),
-            _ => self.next() as u32,
+            _ => self.draw() as u32,
         }
     }
 }
