@@ -45,7 +45,7 @@ impl Bucket {
         taken
     }
 
-    /// When there will be a tenth of a full bucket, and [`AT_ONCE`] tokens at the least, so that what has
+    /// When there will be a tenth of a full bucket, and a few tokens at the least, so that what has
     /// begun is not refused half-way: at once for a bucket that never has any.
     #[must_use]
     pub fn usable_at(&self) -> Instant {
