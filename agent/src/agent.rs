@@ -1,6 +1,6 @@
 //! The agent as a whole: start, run, stop.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -18,6 +18,7 @@ use crate::plugin::{Phase, Plugin, Started, State, Surroundings};
 use crate::sandbox::cache::Cache;
 use crate::sandbox::compile::Compiler;
 use crate::sandbox::{Sandbox, engine};
+use crate::sync::lock;
 
 /// A running agent, until [`stop`](Agent::stop) ends it.
 pub struct Agent {
@@ -112,7 +113,7 @@ impl Agent {
     #[must_use]
     pub fn is_well(&self) -> bool {
         let _ = self.awaited_by_all();
-        let waiter = self.waiter.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiter = lock(&self.waiter);
         waiter.as_ref().is_some_and(|waiter| !waiter.is_finished())
     }
 
@@ -131,7 +132,7 @@ impl Agent {
         plugins.iter().for_each(|plugin| plugin.stop());
         plugins.iter().for_each(|plugin| plugin.join());
         dispatcher.stop();
-        let waiter = self.waiter.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let waiter = lock(&self.waiter).take();
         if waiter.is_some_and(|waiter| waiter.join().is_err()) {
             tracing::error!("The thread that waits for events panicked");
         }
@@ -161,7 +162,7 @@ impl Agent {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Vec<Arc<Plugin>>>> {
-        self.plugins.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.plugins)
     }
 }
 

@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use driver_core::wire::{Capabilities, Events, Status};
 use driver_core::{Driver, Result, Wake};
 
 use crate::mailbox::Mailbox;
+use crate::sync::lock;
 
 /// Knows which plugin wants what, keeps the device told, and hands events on.
 pub struct Dispatcher {
@@ -271,7 +272,7 @@ impl Dispatcher {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

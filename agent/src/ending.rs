@@ -1,6 +1,8 @@
 //! The end of the agent that a plugin's failure brings about: `on-failure = "exit"`.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
+
+use crate::sync::lock;
 
 /// Where a plugin says that the agent is to end, and who ends it hears of it.
 #[derive(Default)]
@@ -15,7 +17,7 @@ struct Heard {
 impl Ending {
     /// The agent is to end. The first reason counts.
     pub fn demand(&self, reason: String) {
-        let mut heard = self.lock();
+        let mut heard = lock(&self.0);
         heard.reason.get_or_insert(reason);
         let tell = heard.tell.take();
         drop(heard);
@@ -26,7 +28,7 @@ impl Ending {
 
     /// Has `tell` called once when the agent is to end: at once, if that was said already.
     pub fn on_demand(&self, tell: impl FnOnce() + Send + 'static) {
-        let mut heard = self.lock();
+        let mut heard = lock(&self.0);
         if heard.reason.is_none() {
             heard.tell = Some(Box::new(tell));
             return;
@@ -38,11 +40,7 @@ impl Ending {
     /// Why the agent is to end, if it is.
     #[must_use]
     pub fn reason(&self) -> Option<String> {
-        self.lock().reason.clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Heard> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0).reason.clone()
     }
 }
 

@@ -24,3 +24,4 @@ pub mod reload;
 pub mod replay;
 pub mod sandbox;
 pub mod service;
+pub mod sync;

@@ -15,6 +15,7 @@ use driver_core::wire::Events;
 
 use crate::host::{ClipboardRead, ClipboardWanted, HgcmEnd, PropertyNews};
 use crate::plugin::Successor;
+use crate::sync::lock;
 
 /// Names something that a plugin began.
 pub type Token = u64;
@@ -286,7 +287,7 @@ impl Mailbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, Post> {
-        self.post.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.post)
     }
 }
 

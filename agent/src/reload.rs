@@ -1,13 +1,14 @@
 //! Reading the configuration anew: what changed is changed, and nothing else is touched.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 
 use crate::agent::Agent;
 use crate::config::{self, Config, ConfigError};
 use crate::control::protocol;
 use crate::plugin::{Plugin, Started, Successor};
 use crate::sandbox::{admission, cache};
+use crate::sync::lock;
 
 /// What became of each plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +53,7 @@ impl Agent {
     /// # Errors
     /// When the file as a whole is wrong. Nothing changes then.
     pub fn reload(&self) -> Result<Reloaded, ConfigError> {
-        let started_with = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        let started_with = lock(&self.config);
         let config = Config::load(&started_with.path).inspect_err(|error| {
             tracing::error!("Not reloaded, all stays as it is: {error}");
         })?;

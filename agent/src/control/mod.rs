@@ -10,8 +10,8 @@ mod socket;
 pub mod status;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::SystemTime;
 
@@ -19,6 +19,7 @@ use anyhow::{Context, Result};
 
 use crate::observe::{Board, Known, Listener, Names, Subscription};
 use crate::sandbox::admission;
+use crate::sync::lock;
 use protocol::{Ask, Follows, Header, RECORD_VERSION, Recorded, Reloaded, Reply, Said};
 use server::{Bell, Pending, Server};
 use socket::Socket;
@@ -217,8 +218,4 @@ pub fn path_for(config: &Path) -> Option<PathBuf> {
         Some(toml::Value::Boolean(false)) => None,
         _ => default_path(),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

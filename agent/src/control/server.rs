@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -18,6 +18,7 @@ use super::protocol::{LONGEST_REQUEST, Reply, Request, Said};
 use super::socket::{Socket, admits};
 use super::{Answer, Served};
 use crate::observe::Subscription;
+use crate::sync::lock;
 
 /// The most connections at a time.
 const MOST_CONNECTIONS: usize = 16;
@@ -332,8 +333,4 @@ struct Woken {
     called: bool,
     /// What was found of each connection.
     found: Vec<PollFlags>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,7 +8,8 @@ use driver_core::wire::{Capabilities, Events, RequestHeader, RequestType, Status
 use driver_core::{Canceller, CapabilityState, Driver, HgcmClient, HgcmParameter, Result, Wake};
 
 use super::notice::nanoseconds;
-use super::{Counts, Tap, What, lock};
+use super::{Counts, Tap, What};
+use crate::sync::lock;
 
 /// A session with the device as one plugin uses it, or the agent itself.
 pub struct Watched {

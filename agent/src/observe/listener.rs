@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use super::{Names, lock};
+use super::Names;
+use crate::sync::lock;
 
 /// Whom a listener hears, and what waits for it. A listener that is slow loses what comes next, and
 /// nobody waits for it.

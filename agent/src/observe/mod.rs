@@ -13,7 +13,7 @@ pub mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Instant;
 
 use serde::Serialize;
@@ -28,6 +28,7 @@ use crate::config;
 use crate::host::PACKAGE;
 use crate::mailbox::Mailbox;
 use crate::plugin::{Record, State};
+use crate::sync::lock;
 
 /// The name under which the agent's own doings are told: no plugin has it.
 pub const AGENT: &str = "";
@@ -343,10 +344,6 @@ pub type Names = BTreeSet<String>;
 
 fn nanoseconds(since: Instant) -> u64 {
     notice::nanoseconds(since.elapsed())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ mod state;
 mod succession;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -17,6 +17,7 @@ use crate::host::{Host, World};
 use crate::mailbox::{Mailbox, News, Poster, Stop, Turn};
 use crate::sandbox::engine::WASM_STACK;
 use crate::sandbox::{Fault, Instance, Program, Sandbox};
+use crate::sync::lock;
 use faults::{Faults, Sequel};
 
 pub use state::{Attempt, Clocks, PastFault, Phase, Record, State, Used};
@@ -122,7 +123,7 @@ impl Plugin {
 
     /// Waits until its thread has ended.
     pub fn join(&self) {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = lock(&self.thread).take();
         if let Some(thread) = thread
             && thread.join().is_err()
         {

@@ -1,13 +1,14 @@
 //! What is known of a plugin outside its store: so that it outlives every incarnation, says what a fault
 //! happened in, and can be read by other threads at any time.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use driver_core::wire::Events;
 
 use crate::bucket::Bucket;
 use crate::config::{self, Limits};
+use crate::sync::lock;
 
 /// A plugin as it is now.
 #[derive(Debug, Clone)]
@@ -201,7 +202,7 @@ impl Record {
     /// The state now.
     #[must_use]
     pub fn state(&self) -> State {
-        let mut state = self.lock().clone();
+        let mut state = lock(&self.state).clone();
         if let Some(attempt) = &mut state.attempt {
             attempt.host_call = self.host_call();
         }
@@ -210,7 +211,7 @@ impl Record {
 
     /// Changes the state.
     pub(crate) fn change(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.lock());
+        change(&mut lock(&self.state));
     }
 
     /// Enters another phase.
@@ -220,7 +221,7 @@ impl Record {
 
     /// An export is about to be called.
     pub(crate) fn attempt(&self, export: &'static str, events: Events) {
-        *self.lock_host_call() = None;
+        *lock(&self.host_call) = None;
         self.change(|state| {
             state.attempt = Some(Attempt { export, events, host_call: None, since: Instant::now() });
         });
@@ -228,8 +229,8 @@ impl Record {
 
     /// What it is made of: its configuration, and the digest of its component.
     pub(crate) fn made_of(&self, config: &config::Plugin, digest: &str) {
-        *self.lock_made_of() = Some((config.clone(), digest.to_owned()));
-        let mut buckets = self.lock_buckets();
+        *lock(&self.made_of) = Some((config.clone(), digest.to_owned()));
+        let mut buckets = lock(&self.buckets);
         buckets.requests.set_rate(config.limits.requests_per_second.into());
         buckets.log.set_rate(config.limits.log_per_second.0);
         drop(buckets);
@@ -238,7 +239,7 @@ impl Record {
 
     /// Whether it is made of these.
     pub(crate) fn is_made_of(&self, config: &config::Plugin, digest: &str) -> bool {
-        self.lock_made_of().as_ref().is_some_and(|(ours, made)| ours == config && made == digest)
+        lock(&self.made_of).as_ref().is_some_and(|(ours, made)| ours == config && made == digest)
     }
 
     /// Another has taken the place of the instance that there was.
@@ -251,7 +252,7 @@ impl Record {
 
     /// A host function is about to be called.
     pub(crate) fn calls_host(&self, function: &Arc<str>) {
-        *self.lock_host_call() = Some(function.clone());
+        *lock(&self.host_call) = Some(function.clone());
     }
 
     /// The call of an export has ended, and did not fault.
@@ -268,7 +269,7 @@ impl Record {
     /// The attempt that is under way faulted. Says what it was.
     pub(crate) fn faulted(&self, text: String) -> Option<Attempt> {
         let host_call = self.host_call();
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let attempt = state.attempt.take().map(|attempt| Attempt { host_call, ..attempt });
         state.faults += 1;
         let incarnation = state.incarnation;
@@ -280,23 +281,23 @@ impl Record {
 
     /// Whether another request is within its limit: if so it counts, else its refusal does.
     pub(crate) fn may_request(&self) -> bool {
-        self.lock_buckets().requests.take(1, Instant::now())
+        lock(&self.buckets).requests.take(1, Instant::now())
     }
 
     /// Whether another line of so many bytes is within its limit, likewise.
     pub(crate) fn may_log(&self, bytes: usize) -> bool {
-        self.lock_buckets().log.take(bytes as u64, Instant::now())
+        lock(&self.buckets).log.take(bytes as u64, Instant::now())
     }
 
     /// When it can be called and have requests to make: a plugin that has made too many is let rest, and
     /// its news waits, and becomes one.
     pub(crate) fn rested_at(&self) -> Instant {
-        self.lock_buckets().requests.usable_at()
+        lock(&self.buckets).requests.usable_at()
     }
 
     /// When [`settle`](Self::settle) will have something to say, if ever.
     pub(crate) fn settles_at(&self) -> Option<Instant> {
-        let buckets = self.lock_buckets();
+        let buckets = lock(&self.buckets);
         [buckets.requests.settles_at(), buckets.log.settles_at()].into_iter().flatten().min()
     }
 
@@ -312,10 +313,10 @@ impl Record {
 
     fn settle_at(&self, now: Instant) {
         let (requests, lines) = {
-            let mut buckets = self.lock_buckets();
+            let mut buckets = lock(&self.buckets);
             (buckets.requests.settle(now), buckets.log.settle(now))
         };
-        let Limits { requests_per_second, log_per_second, .. } = self.lock().limits;
+        let Limits { requests_per_second, log_per_second, .. } = lock(&self.state).limits;
         if let Some(count) = requests {
             tracing::warn!(
                 plugin = &*self.plugin,
@@ -334,24 +335,8 @@ impl Record {
         }
     }
 
-    fn lock_made_of(&self) -> MutexGuard<'_, Option<(config::Plugin, String)>> {
-        self.made_of.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lock_buckets(&self) -> MutexGuard<'_, Buckets> {
-        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn host_call(&self) -> Option<Arc<str>> {
-        self.lock_host_call().clone()
-    }
-
-    fn lock_host_call(&self) -> MutexGuard<'_, Option<Arc<str>>> {
-        self.host_call.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.host_call).clone()
     }
 }
 

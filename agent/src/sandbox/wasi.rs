@@ -6,7 +6,7 @@
 //! Nothing waits: a plugin that would have to is stopped, since its thread would be of no use meanwhile, and
 //! neither its budget nor the agent's end could reach it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
@@ -22,6 +22,7 @@ use super::surface::InterfaceName;
 use crate::host::bindings::bellhop::guest::log::Level;
 use crate::host::{Host, log_line};
 use crate::plugin::Record;
+use crate::sync::lock;
 
 /// The packages of which a plugin may import everything, all of the generation 0.2.
 const PACKAGES: [&str; 6] =
@@ -210,7 +211,7 @@ impl StdoutStream for Printed {
 
 impl OutputStream for Printed {
     fn write(&mut self, bytes: bytes::Bytes) -> StreamResult<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).add(&bytes);
+        lock(&self.0).add(&bytes);
         Ok(())
     }
 

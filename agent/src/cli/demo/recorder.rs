@@ -9,6 +9,8 @@ use tracing::{Event, Level, Metadata, Subscriber, subscriber::Interest};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::Registry;
 
+use bellhop_agent::sync::lock;
+
 /// The target of the steps' events, in every crate.
 const TARGET: &str = "bellhop::ring";
 
@@ -75,7 +77,7 @@ impl Recorder {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Step>> {
-        self.shared.steps.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared.steps)
     }
 }
 
@@ -104,7 +106,7 @@ impl<S: Subscriber> Layer<S> for Writer {
         let mut step =
             Step { number: None, at: Instant::now(), message: String::new(), details: String::new() };
         event.record(&mut step);
-        let mut steps = self.0.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut steps = lock(&self.0.steps);
         if steps.len() < MOST_STEPS {
             steps.push(step);
             self.0.added.notify_all();
