@@ -14,6 +14,7 @@ mod demo;
 mod drivers;
 mod explain;
 mod metrics;
+mod plugin;
 mod quantities;
 mod record;
 mod reload;
@@ -105,6 +106,9 @@ enum Command {
     /// Prints what changed. When the new configuration, or a plugin of it, is wrong, all stays as it is, and
     /// it says why.
     Reload(agent::AgentOption),
+    /// Write, build, test and hand on a plugin
+    #[command(subcommand)]
+    Plugin(plugin::Command),
     /// Play a host and a guest in one process, and show each step of each ring
     #[cfg(feature = "simulated")]
     Demo(demo::Options),
@@ -172,6 +176,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Record(options) => record::record(&options),
         Command::Replay(options) => replay::replay(&options),
         Command::Reload(options) => reload::reload(&options),
+        Command::Plugin(command) => plugin::plugin(&command),
         #[cfg(feature = "simulated")]
         Command::Demo(options) => demo::demo(&options),
         Command::Completions { shell } => {

@@ -13,6 +13,7 @@ pub mod compile;
 pub mod engine;
 mod handlers;
 mod load;
+pub mod packed;
 mod spelling;
 pub mod surface;
 pub mod ticker;
