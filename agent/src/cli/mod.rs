@@ -14,6 +14,7 @@ mod demo;
 mod drivers;
 mod explain;
 mod metrics;
+mod plugin;
 mod quantities;
 mod record;
 mod reload;
@@ -49,11 +50,11 @@ const EXIT_CODES: &str = "\
 Exit status:
   0   all is well
   1   something failed while running; of status and top, a plugin does not do well; of replay, the
-      plugin asks for something else than it did
+      plugin asks for something else than it did; of plugin test, a scenario failed
   2   the command line is wrong
   69  there is no VMMDev device that can be driven, or no agent that answers
   75  another agent has what every plugin needs for itself
-  78  agent.toml, or a component that it names, is wrong";
+  78  agent.toml, a file of scenarios, or a component that it names, is wrong";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -100,6 +101,9 @@ enum Command {
     /// written anew, in any language. Exits with 0 when there is no difference, and with 1 at the first one,
     /// which is shown with its place.
     Replay(replay::Options),
+    /// Test a plugin that is being written
+    #[command(subcommand)]
+    Plugin(plugin::Command),
     /// Let the running agent read its configuration again
     ///
     /// Prints what changed. When the new configuration, or a plugin of it, is wrong, all stays as it is, and
@@ -171,6 +175,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Metrics(options) => metrics::metrics(&options),
         Command::Record(options) => record::record(&options),
         Command::Replay(options) => replay::replay(&options),
+        Command::Plugin(command) => plugin::plugin(&command),
         Command::Reload(options) => reload::reload(&options),
         #[cfg(feature = "simulated")]
         Command::Demo(options) => demo::demo(&options),

@@ -1,0 +1,73 @@
+//! `bellhop plugin test`: scenarios are played, and say what came of them.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use bellhop_agent::scenario::{self, Report};
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::cli::Verdict;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Options {
+    /// The files of scenarios
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Tell what the plugin took: of each handler its calls, instructions, memory, bytes and host calls
+    #[arg(long)]
+    cost: bool,
+    /// Print all that came of it as one JSON object: sizes in bytes, times in nanoseconds
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn test(options: &Options) -> Result<Verdict> {
+    let mut reports = Vec::new();
+    let mut is_wrong = false;
+    for path in &options.files {
+        match scenario::run(path) {
+            Ok(report) => {
+                if !options.json {
+                    say!("{report}");
+                    if options.cost {
+                        say!("\n{}", report.cost);
+                    }
+                }
+                reports.push(report);
+            }
+            // The other files are played nevertheless.
+            Err(error) => {
+                eprintln!("{error}");
+                is_wrong = true;
+            }
+        }
+    }
+    let failed: usize = reports.iter().map(Report::failed).sum();
+    let count: usize = reports.iter().map(|report| report.scenarios.len()).sum();
+    if options.json {
+        let files: Vec<_> = reports.iter().map(as_json).collect();
+        say!("{}", serde_json::to_string_pretty(&json!({ "files": files }))?);
+    } else {
+        say!("{count} scenarios, {failed} failed");
+    }
+    Ok(match (is_wrong, failed) {
+        (true, _) => Verdict::Wrong,
+        (false, 0) => Verdict::Well,
+        (false, _) => Verdict::Unwell,
+    })
+}
+
+fn as_json(report: &Report) -> Value {
+    let scenarios = report.scenarios.iter().map(|played| {
+        let failure = played.failure.as_ref().map(|failure| {
+            json!({
+                "line": failure.line, "what": failure.what,
+                "expected": failure.expected, "seen": failure.seen,
+            })
+        });
+        json!({ "name": played.name, "steps": played.steps, "calls": played.calls, "failure": failure })
+    });
+    let scenarios: Vec<_> = scenarios.collect();
+    json!({ "file": report.path, "scenarios": scenarios, "cost": report.cost })
+}
