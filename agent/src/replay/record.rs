@@ -5,11 +5,8 @@ use std::io::{BufRead, Read};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::control::protocol::{Header, Line, RECORD_VERSION};
+use crate::control::protocol::{Header, LONGEST_LINE, Line, RECORD_VERSION};
 use crate::observe::What;
-
-/// The longest line of a record, in bytes.
-const LONGEST_LINE: u64 = 64 << 20;
 
 /// The export with which a record of a plugin begins.
 pub(crate) const INIT: &str = "lifecycle.init";

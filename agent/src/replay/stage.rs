@@ -4,19 +4,21 @@
 //! A replay has a [`Tape`](super::tape::Tape) for its prompter, a scenario a world that it scripts.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, Instance, InstancePre, Linker, Val};
-use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
+use wasmtime::{Engine, GuestProfiler, Store, StoreContextMut, UpdateDeadline};
 
 use super::ReplayError;
 use super::values::{Unfit, from_json, to_json};
 use crate::config::Limits;
 use crate::observe::short_name;
 use crate::sandbox::bounds::Bounds;
-use crate::sandbox::ticker::Ticker;
+use crate::sandbox::ticker::{TICK, Ticker};
+use crate::sync::lock;
 
 /// How long one call may take: a plugin that runs on must not keep whoever plays it for ever.
 const LONGEST_CALL: Duration = Duration::from_secs(60);
@@ -50,6 +52,7 @@ pub(crate) struct Stage<P: 'static> {
     imports: Functions,
     exports: BTreeMap<String, Export>,
     counts_instructions: bool,
+    profiler: Option<Arc<Mutex<GuestProfiler>>>,
 }
 
 /// Functions by their short names, with their types.
@@ -133,7 +136,35 @@ impl<P: Prompter> Stage<P> {
         }
         let pre = linker.instantiate_pre(component)?;
         let ticker = Ticker::start(engine.clone()).map_err(wasmtime::Error::from)?;
-        Ok(Self { engine: engine.clone(), ticker, pre, imports, exports, counts_instructions })
+        Ok(Self {
+            engine: engine.clone(),
+            ticker,
+            pre,
+            imports,
+            exports,
+            counts_instructions,
+            profiler: None,
+        })
+    }
+
+    /// Has it looked, at each tick, which functions are being called.
+    ///
+    /// # Errors
+    /// When the component's code cannot be looked at.
+    pub(crate) fn profiled(mut self, name: &str, component: &Component) -> wasmtime::Result<Self> {
+        let profiler = GuestProfiler::new_component(&self.engine, name, TICK, component.clone(), [])?;
+        self.profiler = Some(Arc::new(Mutex::new(profiler)));
+        Ok(self)
+    }
+
+    /// Writes what was seen, as the Firefox Profiler reads it. No instance may be left.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn write_profile(self, output: impl std::io::Write) -> wasmtime::Result<()> {
+        let profiler = self.profiler.and_then(Arc::into_inner);
+        let profiler = profiler.ok_or_else(|| wasmtime::Error::msg("the plugin was not profiled"))?;
+        profiler.into_inner().unwrap_or_else(PoisonError::into_inner).finish(output)
     }
 
     /// The functions that the component imports.
@@ -173,7 +204,11 @@ impl<P: Prompter> Stage<P> {
         let mut store = Store::new(&self.engine, played);
         store.limiter(|played| &mut played.bounds);
         store.set_hostcall_fuel(limits.host_call_allocation.get());
-        store.epoch_deadline_callback(|context| {
+        let profiler = self.profiler.clone();
+        store.epoch_deadline_callback(move |context| {
+            if let Some(profiler) = &profiler {
+                lock(profiler).sample(&context, TICK);
+            }
             if Instant::now() < context.data().deadline {
                 Ok(UpdateDeadline::Continue(1))
             } else {

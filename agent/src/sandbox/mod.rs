@@ -85,7 +85,8 @@ pub struct Instance {
     sandbox: Arc<Sandbox>,
     store: Store<Guest>,
     lifecycle: lifecycle::Guest,
-    handlers: Handlers,
+    /// Shared, because a call borrows the whole instance.
+    handlers: Arc<Handlers>,
     limits: Limits,
     clock: wasi::Clock,
     took: Clocks,
@@ -218,7 +219,7 @@ impl Program {
                 sandbox: self.sandbox.clone(),
                 store,
                 lifecycle,
-                handlers,
+                handlers: Arc::new(handlers),
                 limits: self.limits,
                 clock: self.clock.clone(),
                 took: Clocks::default(),

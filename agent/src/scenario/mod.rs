@@ -20,21 +20,25 @@ mod report;
 mod step;
 mod world;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, Plugin};
 use crate::replay::ReplayError;
 use crate::sandbox::admission::{self, Refusal};
 use crate::sandbox::engine;
 use cost::Cost;
+use file::File;
 use life::{Life, Theatre};
 
 pub use from_record::from_record;
 pub use report::{Failure, Played, Report};
+
+/// How long scenarios are played for a profile.
+const PROFILED: Duration = Duration::from_secs(3);
 
 /// Why scenarios cannot be played.
 #[derive(Debug, thiserror::Error)]
@@ -83,25 +87,50 @@ pub enum ScenarioError {
 /// [`Report::is_well`].
 pub fn run(path: &Path) -> Result<Report, ScenarioError> {
     let file = file::read(path)?;
-    let plugin = &file.plugin;
-    let component = || plugin.component.clone();
-    let refused = |refusal| ScenarioError::Refused { component: component(), refusal };
-    let bytes = admission::read(plugin).map_err(refused)?;
-    admission::examine(&bytes, &plugin.authority).map_err(refused)?;
-
-    let begun = Instant::now();
-    let engine = engine::author().map_err(ScenarioError::Engine)?;
-    let stage = prepare(&engine, &bytes)
-        .map_err(|error| ScenarioError::Component { component: component(), error })?;
-    let mut cost = Cost::of(bytes.len(), begun.elapsed());
-
-    let scenarios = file.understand(&stage)?;
-    let play = |(name, steps): &(String, Vec<_>)| Life::new(&stage, plugin, name, &mut cost).play(steps);
-    let scenarios = scenarios.iter().map(play).collect();
+    let (stage, _, mut cost) = prepare(&file.plugin)?;
+    let scenarios = play(&file, &stage, &mut cost)?;
     Ok(Report { path: path.to_owned(), scenarios, cost })
 }
 
-/// Compiles a component, here and now: it is its author who waits.
-fn prepare(engine: &Engine, bytes: &[u8]) -> Result<Theatre, ReplayError> {
-    Theatre::new(engine, &Component::new(engine, bytes)?, true)
+/// Plays the scenarios of a file again and again for a few seconds, and writes which of the plugin's functions ran
+/// meanwhile, as <https://profiler.firefox.com> reads it: looked at every [`TICK`].
+///
+/// [`TICK`]: crate::sandbox::ticker::TICK
+///
+/// # Errors
+/// When they cannot be played, or the profile cannot be written.
+pub fn profile(path: &Path, output: impl Write) -> Result<(), ScenarioError> {
+    let file = file::read(path)?;
+    let (stage, component, mut cost) = prepare(&file.plugin)?;
+    let unfit = |error: wasmtime::Error| ScenarioError::Component {
+        component: file.plugin.component.clone(),
+        error: error.into(),
+    };
+    let stage = stage.profiled(&file.plugin.name, &component).map_err(unfit)?;
+    let end = Instant::now() + PROFILED;
+    while Instant::now() < end {
+        play(&file, &stage, &mut cost)?;
+    }
+    stage.write_profile(output).map_err(unfit)
+}
+
+fn play(file: &File, stage: &Theatre, cost: &mut Cost) -> Result<Vec<Played>, ScenarioError> {
+    let scenarios = file.understand(stage)?;
+    let play = |(name, steps): &(String, Vec<_>)| Life::new(stage, &file.plugin, name, cost).play(steps);
+    Ok(scenarios.iter().map(play).collect())
+}
+
+/// Admits a plugin's component as the agent would, and compiles it, here and now: it is its author who waits.
+fn prepare(plugin: &Plugin) -> Result<(Theatre, Component, Cost), ScenarioError> {
+    let refused = |refusal| ScenarioError::Refused { component: plugin.component.clone(), refusal };
+    let bytes = admission::read(plugin).map_err(refused)?;
+    admission::examine(&bytes, &plugin.authority).map_err(refused)?;
+    let begun = Instant::now();
+    let engine = engine::author().map_err(ScenarioError::Engine)?;
+    let prepared = Component::new(&engine, &bytes)
+        .map_err(ReplayError::from)
+        .and_then(|component| Ok((Theatre::new(&engine, &component, true)?, component)));
+    let (stage, component) =
+        prepared.map_err(|error| ScenarioError::Component { component: plugin.component.clone(), error })?;
+    Ok((stage, component, Cost::of(bytes.len(), begun.elapsed())))
 }

@@ -59,7 +59,7 @@ pub(super) struct World {
     /// When each timer fires.
     timers: BTreeSet<(Duration, u64)>,
     buffers: BTreeMap<u64, Vec<u8>>,
-    /// Buffers that were given to somebody who pastes.
+    /// Buffers whose bytes were given to the host, or to somebody who pastes, as they were then.
     given: BTreeMap<u64, Vec<u8>>,
     /// The services of clients.
     clients: BTreeMap<u64, String>,
@@ -444,6 +444,14 @@ impl World {
                 self.clients.insert(client.as_u64().unwrap_or(0), service.to_owned());
             }
             ("windows.watch", Some(_)) => self.watches_windows = first == Some(&Value::Bool(true)),
+            // The bytes are lent: the plugin may give the buffer up before they are back.
+            ("hgcm.submit", Some(_)) => {
+                let parameters = arguments.get(2).and_then(Value::as_array);
+                let buffers = parameters.into_iter().flatten();
+                for number in buffers.filter_map(|parameter| parameter.get("from-buffer")?.as_u64()) {
+                    self.given.extend(self.buffers.get(&number).map(|bytes| (number, bytes.clone())));
+                }
+            }
             ("clipboard.answer", _) => {
                 let buffer = arguments.get(1).and_then(Value::as_u64).unwrap_or(0);
                 self.given.extend(self.buffers.remove(&buffer).map(|bytes| (buffer, bytes)));

@@ -1,8 +1,10 @@
 //! `bellhop plugin test`: scenarios are played, and say what came of them.
 
+use std::fs::File;
+use std::io::BufWriter;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use bellhop_agent::scenario::{self, Report};
 use clap::Args;
 use serde_json::{Value, json};
@@ -20,11 +22,18 @@ pub(in crate::cli) struct Options {
     /// Print all that came of it as one JSON object: sizes in bytes, times in nanoseconds
     #[arg(long)]
     json: bool,
+    /// Play a file again and again for a few seconds, and write which of the plugin's functions ran meanwhile, for
+    /// the Firefox Profiler
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<PathBuf>,
 }
 
 pub(super) fn test(options: &Options) -> Result<Verdict> {
     let mut reports = Vec::new();
     let mut is_wrong = false;
+    if options.profile.is_some() && options.files.len() > 1 {
+        bail!("A profile is of one file of scenarios; there are {}", options.files.len());
+    }
     for path in &options.files {
         match scenario::run(path) {
             Ok(report) => {
@@ -42,6 +51,11 @@ pub(super) fn test(options: &Options) -> Result<Verdict> {
                 is_wrong = true;
             }
         }
+    }
+    if let (Some(profile), [path], false) = (&options.profile, options.files.as_slice(), is_wrong) {
+        let shown = profile.display();
+        let output = File::create(profile).with_context(|| format!("Cannot make {shown}"))?;
+        scenario::profile(path, BufWriter::new(output)).with_context(|| format!("Cannot write {shown}"))?;
     }
     let failed: usize = reports.iter().map(Report::failed).sum();
     let count: usize = reports.iter().map(|report| report.scenarios.len()).sum();
