@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::observe::nanoseconds;
 use crate::replay::stage::Meter;
 
 /// What a plugin took in all scenarios that it was played in. All but the two times is the same at every run.
@@ -46,8 +47,7 @@ pub struct HandlerCost {
 
 impl Cost {
     pub(super) fn of(component: usize, load: Duration) -> Self {
-        let load = u64::try_from(load.as_nanos()).unwrap_or(u64::MAX);
-        Self { component: component as u64, load, ..Self::default() }
+        Self { component: component as u64, load: nanoseconds(load), ..Self::default() }
     }
 
     pub(super) fn instantiated(&mut self, instructions: u64) {

@@ -16,6 +16,7 @@ use super::step::{Check, Expected, Happening, Kind, LEVELS, Standing, Step, What
 use super::world::World;
 use crate::config::{OnFailure, Plugin};
 use crate::host::printable;
+use crate::observe::nanoseconds;
 use crate::plugin::faults::{Faults, MOST, Sequel};
 use crate::replay::stage::{Meter, Scene, Stage};
 use crate::sandbox::Fault;
@@ -101,8 +102,8 @@ struct Since {
     fault: Option<String>,
 }
 
-/// The step cannot be gone on with, and the scenario ends.
-type Played1<T> = Result<T, Box<Failure>>;
+/// What came of a step: a failure ends the scenario.
+type Outcome<T> = Result<T, Box<Failure>>;
 
 impl<'a> Life<'a> {
     /// A plugin that has not been started.
@@ -170,7 +171,7 @@ impl<'a> Life<'a> {
     }
 
     /// Lets something happen, and looks whether all came of it that was to.
-    fn happens(&mut self, happening: &Happening, expected: &[Step]) -> Played1<()> {
+    fn happens(&mut self, happening: &Happening, expected: &[Step]) -> Outcome<()> {
         let expected = expected.iter().filter_map(|step| match &step.kind {
             Kind::Expect(expected) => Some(expected.clone()),
             _ => None,
@@ -198,7 +199,7 @@ impl<'a> Life<'a> {
         self.world().end().map_or(Ok(()), |failure| Err(Box::new(failure)))
     }
 
-    fn make_happen(&mut self, what: &What) -> Played1<()> {
+    fn make_happen(&mut self, what: &What) -> Outcome<()> {
         let started = self.incarnation > 0;
         match what {
             What::Start if started => {
@@ -256,14 +257,14 @@ impl<'a> Life<'a> {
     }
 
     /// The host raises events: those that the plugin subscribed to wait until it can be called.
-    fn raise(&mut self, events: Events) -> Played1<()> {
+    fn raise(&mut self, events: Events) -> Outcome<()> {
         self.pending |= events & self.subscribed;
         self.serve()
     }
 
     /// Makes an instance, handed what its predecessor saved if there was one. What goes wrong with it becomes
     /// the plugin's state.
-    fn start(&mut self, saved: Option<Value>) -> Played1<()> {
+    fn start(&mut self, saved: Option<Value>) -> Outcome<()> {
         self.incarnation += 1;
         self.world().abandon();
         let most = self.most_instructions();
@@ -316,7 +317,7 @@ impl<'a> Life<'a> {
     }
 
     /// Another instance takes this one's place, and is handed what this one saves, if both can do that.
-    fn replace(&mut self) -> Played1<()> {
+    fn replace(&mut self) -> Outcome<()> {
         let hands_over = self.phase == Phase::Running && self.stage.export("hand-over.save").is_some();
         let saved = if hands_over {
             let largest = self.plugin.limits.hand_over.0;
@@ -338,7 +339,7 @@ impl<'a> Life<'a> {
         self.scene = None;
         self.phase = Phase::Stopped;
         self.reason = None;
-        (self.subscribed, self.capabilities) = (self.subscribed, Capabilities::empty());
+        self.capabilities = Capabilities::empty();
         self.world().abandon();
     }
 
@@ -350,7 +351,7 @@ impl<'a> Life<'a> {
     }
 
     /// Calls the plugin for what waits, as far as it can be called now.
-    fn serve(&mut self) -> Played1<()> {
+    fn serve(&mut self) -> Outcome<()> {
         loop {
             let now = self.world().now;
             if let Phase::BackingOff(until) = self.phase
@@ -384,7 +385,7 @@ impl<'a> Life<'a> {
     }
 
     /// Lets time pass, from one thing that is due to the next.
-    fn advance(&mut self, span: Duration) -> Played1<()> {
+    fn advance(&mut self, span: Duration) -> Outcome<()> {
         let end = self.world().now.saturating_add(span);
         loop {
             let next = self.next_due().filter(|at| *at <= end);
@@ -412,7 +413,7 @@ impl<'a> Life<'a> {
     }
 
     /// Calls a handler, whose own word is kept.
-    fn call(&mut self, function: &str, arguments: &[Value], events: Events) -> Played1<()> {
+    fn call(&mut self, function: &str, arguments: &[Value], events: Events) -> Outcome<()> {
         self.made(function, arguments, events).map(drop)
     }
 
@@ -422,7 +423,7 @@ impl<'a> Life<'a> {
         function: &str,
         arguments: &[Value],
         events: Events,
-    ) -> Played1<Option<Result<Value, String>>> {
+    ) -> Outcome<Option<Result<Value, String>>> {
         self.since.calls += 1;
         self.played.calls += 1;
         if self.since.calls > MOST_CALLS {
@@ -453,7 +454,7 @@ impl<'a> Life<'a> {
     }
 
     /// Deals with a fault as the agent does.
-    fn fault(&mut self, function: &str, error: wasmtime::Error, events: Events) -> Played1<()> {
+    fn fault(&mut self, function: &str, error: wasmtime::Error, events: Events) -> Outcome<()> {
         if let Some(unfit) = error.downcast_ref::<crate::replay::values::Unfit>() {
             let (wanted, found) = (unfit.wanted.clone(), unfit.found.clone());
             return Err(failure("The plugin cannot be handed this", &wanted, &found));
@@ -462,7 +463,6 @@ impl<'a> Life<'a> {
         self.since.fault.get_or_insert(format!("{function}: {fault}"));
         self.faulted += 1;
         self.last_fault = Some(fault.clone());
-        let subscribed = self.subscribed;
         if self.plugin.on_failure != OnFailure::Restart {
             self.give_up(format!("Given up after a fault, as `on-failure` says: {fault}"));
             return Ok(());
@@ -470,7 +470,6 @@ impl<'a> Life<'a> {
         let now = self.world().instant();
         let sequel = self.faults.record(events, now);
         self.leave();
-        self.subscribed = subscribed;
         match sequel {
             Sequel::Rebuild { pause, .. } => {
                 let now = self.world().now;
@@ -488,11 +487,10 @@ impl<'a> Life<'a> {
 
     /// How many instructions a call may take.
     fn most_instructions(&self) -> u64 {
-        let nanoseconds = u64::try_from(self.plugin.limits.cpu_per_event.0.as_nanos()).unwrap_or(u64::MAX);
-        nanoseconds.saturating_mul(INSTRUCTIONS_PER_NANOSECOND)
+        nanoseconds(self.plugin.limits.cpu_per_event.0).saturating_mul(INSTRUCTIONS_PER_NANOSECOND)
     }
 
-    fn check(&self, check: &Check) -> Played1<()> {
+    fn check(&self, check: &Check) -> Outcome<()> {
         let world = self.world();
         let lines = &world.since.lines;
         let rank = |level: &str| LEVELS.iter().position(|known| *known == level);

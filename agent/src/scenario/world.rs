@@ -20,6 +20,7 @@ use crate::bucket::Bucket;
 use crate::config::Plugin;
 use crate::grants::Authority;
 use crate::host::printable;
+use crate::observe::nanoseconds;
 use crate::observe::values::bytes;
 use crate::replay::stage::{Answer, Functions, Prompter};
 use crate::replay::tape::written;
@@ -533,8 +534,4 @@ fn permitted(
         "clipboard.offer" => authority.clipboard.permit(false, text(0) == "primary"),
         _ => Ok(()),
     }
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
