@@ -153,7 +153,7 @@ fn a_step_that_fails_shows_its_line_and_what_was_expected_above_what_was_seen() 
         "{}:{line}: it: The plugin asks for something else than is expected\n  \
          expected  outputs.apply([{{\"area\":{{\"height\":601,\"width\":800,\"x\":0,\"y\":0}},\"name\":\"A\",\"primary\":true}}])\n  \
          seen      outputs.apply([{{\"area\":{{\"height\":600,\"width\":800,\"x\":0,\"y\":0}},\"name\":\"A\",\"primary\":true}}])\n            \
-         {:37}^\n1 scenarios, 1 failed\n",
+         {:35}^\n1 scenarios, 1 failed\n",
         written.file.display(),
         ""
     );
@@ -200,7 +200,7 @@ fn what_does_not_come_and_what_comes_unasked_are_failures() {
             "{ answer = \"display.fetch\", err = { busy = \"now\" } },\n{ events = [\"display-change\"] },",
             "There was an error",
             "a call that ends well",
-            "host-events.on-host-events returned: busy: now",
+            "host-events.on-host-events returned: Busy: now",
         ),
         (
             "{ events = [\"restored\"], fails = \"now\" },",
@@ -235,7 +235,7 @@ fn everything_that_is_wrong_in_a_file_is_said_with_its_place() {
     let (code, out, err) = plugin(&["test", &written.file.to_string_lossy()]);
 
     assert_eq!(code, Some(78), "{out}{err}");
-    let at = |line: usize| format!("{}:{}:", written.file.display(), line + 7);
+    let at = |line: usize| format!("{}:{}:", written.file.display(), line + 8);
     for (index, expected) in [
         "3: a step is one of `start`",
         "19: a step is one thing, and this is both",
@@ -257,7 +257,7 @@ fn everything_that_is_wrong_in_a_file_is_said_with_its_place() {
     .into_iter()
     .enumerate()
     {
-        let place = if index == 1 { at(index).clone() } else { format!("{}{expected}", at(index)) };
+        let place = if index == 1 { at(index) } else { format!("{}{expected}", at(index)) };
         assert!(err.contains(&place), "{place}\n{err}");
     }
     assert!(err.contains("this is both"), "{err}");
@@ -266,13 +266,13 @@ fn everything_that_is_wrong_in_a_file_is_said_with_its_place() {
 #[test]
 fn a_file_or_component_that_is_of_no_use_is_refused() {
     let cases = [
-        ("nonsense", "1:9: "),
+        ("nonsense", "scenarios.toml:1:"),
         (
             "[[scenario]]\nname = \"x\"\nsteps = []\n",
             "has one table [plugins.NAME], as agent.toml has; found 0",
         ),
         ("[plugins.x]\ncomponent = \"gone.wasm\"\n", "2:13: no component at"),
-        ("[plugins.x]\ncomponent = \"gone.wasm\"\ngrants = { event = [] }\n", "3:12: unknown field `event`"),
+        ("[plugins.x]\ncomponent = \"gone.wasm\"\ngrants = { event = [] }\n", "unknown field `event`"),
     ];
     for (text, expected) in cases {
         let written = write(text);
@@ -379,10 +379,10 @@ fn what_is_not_granted_is_denied_and_what_is_beyond_a_limit_refused() {
          { expect = \"properties.get\", arguments = [\"/B\"] },
          { expect = \"properties.get\", arguments = [\"/A\"], ok = { name = \"/A\", value = \"v\", timestamp = 1, flags = \"\" } },
          { expect = \"hgcm.connect\", arguments = [\"Granted\"], ok = 3 },
-         { expect-log = \"Connect(\\\"Other\\\"): failed: not granted\" },
-         { expect-log = \"Get(\\\"/B\\\"): failed: not granted\" },
+         { expect-log = \"Connect(\\\"Other\\\"): failed: Not granted\" },
+         { expect-log = \"Get(\\\"/B\\\"): failed: Not granted\" },
          { expect-log = \"Get(\\\"/A\\\"): /A=v []\" },
-         { expect-log = \"Call(2, \\\"/A\\\", 9, 0): failed: not granted\" },",
+         { expect-log = \"Call(2, \\\"/A\\\", 9, 0): failed: Not granted\" },",
     );
     passes(
         &probe,
@@ -393,7 +393,7 @@ fn what_is_not_granted_is_denied_and_what_is_beyond_a_limit_refused() {
         "{ answer = \"properties.get\", ok = \"$none\" },
          { start = true },
          { expect-log = \"Get(\\\"/A\\\"): none\" },
-         { expect-log = \"failed: more than 1 requests a second\" },
+         { expect-log = \"failed: Busy: more than 1 requests a second\" },
          { expect-log = \"1 are in use, as many as the limit `timers`\" },
          { expect-state = { timers = 1 } },
          # Until there are requests to be made, its news waits.

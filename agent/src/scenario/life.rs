@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use driver_core::wire::{Capabilities, Events};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::cost::Cost;
 use super::pattern::resolved;
 use super::report::{Failure, Played};
-use super::step::{Check, Expected, Happening, Kind, LEVELS, Standing, Step, What};
+use super::step::{Expected, Happening, Kind, Standing, Step, What};
 use super::world::World;
 use crate::config::{OnFailure, Plugin};
 use crate::host::printable;
@@ -29,21 +29,6 @@ const INSTRUCTIONS_PER_NANOSECOND: u64 = 1;
 /// come to an end.
 const MOST_CALLS: u64 = 100_000;
 
-/// What is known of a plugin, as `expect-state` names it.
-pub(super) const STATE: [&str; 11] = [
-    "phase",
-    "reason",
-    "incarnation",
-    "subscribed",
-    "capabilities",
-    "masked",
-    "faults",
-    "last-fault",
-    "timers",
-    "buffers",
-    "watches-windows",
-];
-
 /// The stage on which scenarios play.
 pub(super) type Theatre = Stage<Arc<Mutex<World>>>;
 
@@ -52,25 +37,25 @@ pub(super) struct Life<'a> {
     stage: &'a Theatre,
     plugin: &'a Plugin,
     world: Arc<Mutex<World>>,
-    scene: Option<Scene<Arc<Mutex<World>>>>,
-    phase: Phase,
-    reason: Option<String>,
-    incarnation: u64,
-    subscribed: Events,
-    capabilities: Capabilities,
-    faults: Faults,
-    faulted: u64,
-    last_fault: Option<String>,
+    pub(super) scene: Option<Scene<Arc<Mutex<World>>>>,
+    pub(super) phase: Phase,
+    pub(super) reason: Option<String>,
+    pub(super) incarnation: u64,
+    pub(super) subscribed: Events,
+    pub(super) capabilities: Capabilities,
+    pub(super) faults: Faults,
+    pub(super) faulted: u64,
+    pub(super) last_fault: Option<String>,
     /// Events that it is still to be called for.
     pending: Events,
-    since: Since,
+    pub(super) since: Since,
     cost: &'a mut Cost,
     played: Played,
 }
 
 /// Whether it runs: [`crate::plugin::Phase`], by another clock.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     Stopped,
     Running,
     BackingOff(Duration),
@@ -79,7 +64,7 @@ enum Phase {
 }
 
 impl Phase {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Stopped => "stopped",
             Self::Running => "running",
@@ -92,10 +77,10 @@ impl Phase {
 
 /// What came of what happened last.
 #[derive(Default)]
-struct Since {
-    calls: u64,
-    host_calls: u64,
-    instructions: u64,
+pub(super) struct Since {
+    pub(super) calls: u64,
+    pub(super) host_calls: u64,
+    pub(super) instructions: u64,
     /// The first error that the plugin returned, with what returned it.
     error: Option<String>,
     /// The first fault, likewise.
@@ -103,7 +88,7 @@ struct Since {
 }
 
 /// What came of a step: a failure ends the scenario.
-type Outcome<T> = Result<T, Box<Failure>>;
+pub(super) type Outcome<T> = Result<T, Box<Failure>>;
 
 impl<'a> Life<'a> {
     /// A plugin that has not been started.
@@ -166,7 +151,7 @@ impl<'a> Life<'a> {
         self.played
     }
 
-    fn world(&self) -> MutexGuard<'_, World> {
+    pub(super) fn world(&self) -> MutexGuard<'_, World> {
         lock(&self.world)
     }
 
@@ -489,119 +474,10 @@ impl<'a> Life<'a> {
     fn most_instructions(&self) -> u64 {
         nanoseconds(self.plugin.limits.cpu_per_event.0).saturating_mul(INSTRUCTIONS_PER_NANOSECOND)
     }
-
-    fn check(&self, check: &Check) -> Outcome<()> {
-        let world = self.world();
-        let lines = &world.since.lines;
-        let rank = |level: &str| LEVELS.iter().position(|known| *known == level);
-        let said = || match lines.as_slice() {
-            [] => "(nothing)".to_owned(),
-            lines => lines
-                .iter()
-                .map(|(level, line)| format!("{level}: {line}"))
-                .collect::<Vec<_>>()
-                .join("\n            "),
-        };
-        match check {
-            Check::None(patterns) => {
-                let meant = |asked: &&String| {
-                    let function = asked.split('(').next().unwrap_or_default();
-                    patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
-                        Some(start) => function.starts_with(start),
-                        None => function == pattern,
-                    })
-                };
-                match world.since.asked.iter().find(meant) {
-                    Some(asked) => Err(failure("The plugin asks for what it is not to", "(nothing)", asked)),
-                    None => Ok(()),
-                }
-            }
-            Check::Log(text, level) => {
-                let well = lines.iter().any(|(at, line)| {
-                    line.contains(text.as_str()) && level.as_ref().is_none_or(|level| level == at)
-                });
-                let level = level.as_ref().map_or_else(String::new, |level| format!("{level}: "));
-                match well {
-                    true => Ok(()),
-                    false => Err(failure("The log does not say this", &format!("{level}{text}"), &said())),
-                }
-            }
-            Check::NoLog(level) => match lines.iter().find(|(at, _)| rank(at) >= rank(level)) {
-                Some((at, line)) => {
-                    let wanted = format!("(nothing at `{level}` or above)");
-                    Err(failure("The log says something", &wanted, &format!("{at}: {line}")))
-                }
-                None => Ok(()),
-            },
-            Check::State(wanted) => {
-                let state = self.state(&world);
-                for (key, wanted) in wanted.as_object().into_iter().flatten() {
-                    let seen = state.get(key).unwrap_or(&Value::Null);
-                    // Of a text, a part will do.
-                    let part = wanted.as_str().zip(seen.as_str()).is_some_and(|(w, s)| s.contains(w));
-                    if wanted != seen && !part {
-                        let is = |value: &Value| format!("{key} = {value}");
-                        return Err(failure("The plugin's state is another", &is(wanted), &is(seen)));
-                    }
-                }
-                Ok(())
-            }
-            Check::Within(limits) => {
-                let used = |name: &str| match name {
-                    "calls" => self.since.calls,
-                    "host-calls" => self.since.host_calls,
-                    "requests" => world.since.requests,
-                    "instructions" => self.since.instructions,
-                    "log" => world.since.log,
-                    _ => self.scene.as_ref().map_or(0, Scene::memory),
-                };
-                let beyond = limits.iter().find(|(name, most)| used(name) > **most);
-                match beyond {
-                    Some((name, most)) => {
-                        let (wanted, seen) = (format!("{name} = {most}"), format!("{name} = {}", used(name)));
-                        Err(failure("The plugin took more", &wanted, &seen))
-                    }
-                    None => Ok(()),
-                }
-            }
-            Check::Buffer(name, wanted) => {
-                let shown = |bytes: &[u8]| match str::from_utf8(bytes) {
-                    Ok(text) => format!("{text:?}"),
-                    Err(_) => crate::observe::values::bytes(bytes, true).to_string(),
-                };
-                match world.content(name) {
-                    Some(seen) if seen == wanted => Ok(()),
-                    seen => {
-                        let seen = seen.map_or_else(|| "(no such buffer)".to_owned(), |seen| shown(seen));
-                        Err(failure("The buffer has something else", &shown(wanted), &seen))
-                    }
-                }
-            }
-        }
-    }
-
-    /// What is known of the plugin, under the names of [`STATE`].
-    fn state(&self, world: &World) -> Value {
-        let events = |events: Events| events.iter().filter_map(Events::name).collect::<Vec<_>>();
-        let capabilities: Vec<_> = self.capabilities.iter().filter_map(Capabilities::name).collect();
-        let mut state = json!({
-            "phase": self.phase.name(),
-            "reason": self.reason,
-            "incarnation": self.incarnation,
-            "subscribed": events(self.subscribed),
-            "capabilities": capabilities,
-            "masked": events(self.faults.masked),
-            "faults": self.faulted,
-            "last-fault": self.last_fault,
-        });
-        for (name, value) in world.used() {
-            state[name] = value;
-        }
-        state
-    }
 }
 
-fn failure(what: &str, expected: &str, seen: &str) -> Box<Failure> {
+/// A step that fails, at its own line.
+pub(super) fn failure(what: &str, expected: &str, seen: &str) -> Box<Failure> {
     Box::new(Failure {
         line: None,
         what: what.to_owned(),

@@ -8,9 +8,10 @@
 //!
 //! `file` reads the file, whose plugin is a table as in `agent.toml`, read by the same code; `step` understands
 //! its steps, by the component's types, before any is played; `life` plays them, and does to the plugin what
-//! the agent would; `pattern` compares values; [`cost`] counts. Nothing depends on the machine, its clock or
+//! the agent would; `check` looks what is so; `pattern` compares values; [`cost`] counts. Nothing depends on the machine, its clock or
 //! chance: a scenario does the same at every run, and a call that runs on is ended after so many instructions.
 
+mod check;
 pub mod cost;
 mod file;
 mod from_record;

@@ -12,7 +12,7 @@ use toml::Spanned;
 use wasmtime::component::Type;
 use wasmtime::component::types::ComponentFunc;
 
-use super::life::STATE;
+use super::check::STATE;
 use super::pattern;
 use crate::config::{Bytes, Span};
 use crate::grants;
