@@ -177,6 +177,18 @@ fn a_manifest_that_is_wrong_is_shown_with_its_place() {
 }
 
 #[test]
+fn a_folder_without_scenarios_is_no_folder_that_passes() {
+    let folder = project(MANIFEST);
+
+    let none = ill(folder.path(), &["plugin", "test"], 1);
+    std::fs::create_dir(folder.path().join("scenarios")).expect("a folder");
+    let empty = ill(folder.path(), &["plugin", "test"], 1);
+
+    assert!(none.contains("has no scenarios"), "{none}");
+    assert!(empty.contains("there is no TOML file"), "{empty}");
+}
+
+#[test]
 fn a_folder_that_is_in_use_and_a_name_that_cannot_be_are_refused() {
     let folder = tempfile::tempdir().expect("there is room for a folder");
     std::fs::create_dir(folder.path().join("taken")).expect("a folder");
@@ -222,8 +234,8 @@ fn a_plugin_that_is_written_anew_replaces_the_one_that_runs() {
 
 /// The project that `new` begins is built as it stands, which takes a compiler for WebAssembly.
 #[test]
-fn a_new_project_builds_and_its_tests_pass() {
-    const TEST: &str = "a_new_project_builds_and_its_tests_pass";
+fn a_new_project_builds_and_passes_its_tests_and_scenarios() {
+    const TEST: &str = "a_new_project_builds_and_passes_its_tests_and_scenarios";
     let target = "wasm32-unknown-unknown";
     let libraries = Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output();
     let libraries = libraries.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
@@ -241,9 +253,11 @@ fn a_new_project_builds_and_its_tests_pass() {
         .expect("a link");
 
     let built = well(&project, &["plugin", "build"]);
+    let played = well(folder.path(), &["plugin", "test", "first-one"]);
     let tested = Command::new("cargo").args(["test", "--quiet"]).current_dir(&project).output();
 
     assert!(built.contains("granted by requests = [\"guest\"]"), "{built}");
+    assert!(played.contains("2 scenarios, 0 failed"), "{played}");
     let tested = tested.expect("cargo can be started");
     assert!(tested.status.success(), "{}", said(&tested));
 }

@@ -50,11 +50,11 @@ const EXIT_CODES: &str = "\
 Exit status:
   0   all is well
   1   something failed while running; of status and top, a plugin does not do well; of replay, the
-      plugin asks for something else than it did
+      plugin asks for something else than it did; of plugin test, a scenario failed
   2   the command line is wrong
   69  there is no VMMDev device that can be driven, or no agent that answers
   75  another agent has what every plugin needs for itself
-  78  agent.toml, or a component that it names, is wrong";
+  78  agent.toml, a file of scenarios, or a component that it names, is wrong";
 
 #[derive(Debug, Subcommand)]
 enum Command {

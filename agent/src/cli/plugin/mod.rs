@@ -8,7 +8,9 @@ mod new;
 mod pack;
 #[cfg(feature = "simulated")]
 mod run;
+mod scenario;
 mod templates;
+mod test;
 
 use std::path::{Path, PathBuf};
 
@@ -36,6 +38,19 @@ pub(super) enum Command {
     Check(SubjectOption),
     /// Show what is in a component: imports, exports, modules, who produced it, and custom sections
     Inspect(inspect::Options),
+    /// Play scenarios: a TOML file is the host, and a plugin is tested without a machine
+    ///
+    /// A file names a component with its grants and configuration, as agent.toml does, and has steps: what happens
+    /// to the plugin, what it is expected to ask for, and how that is answered. Time is virtual, and each run is
+    /// the same. A step that fails is shown with its line, what was expected above what was seen. Exits with 0
+    /// when all scenarios passed, with 1 when one did not, and with 78 when a file, or the component that it
+    /// names, is wrong. docs/scenarios.md describes the files.
+    Test(test::Options),
+    /// Make a scenario of a record, on standard output
+    ///
+    /// What the plugin was called with becomes what happens to it, and what it asked for what is expected of it,
+    /// answered as it was then.
+    Scenario(scenario::Options),
     /// Run a plugin on a simulated machine, at whose prompt you are the host
     ///
     /// The plugin's log is on the screen. When its component or its plugin.toml changes, the new one takes
@@ -72,6 +87,8 @@ pub(super) fn plugin(command: &Command) -> Result<Verdict> {
         Command::Build(options) => build::build(&options.folder),
         Command::Check(options) => check::check(&options.plugin),
         Command::Inspect(options) => inspect::inspect(options),
+        Command::Test(options) => test::test(options),
+        Command::Scenario(options) => scenario::scenario(options),
         #[cfg(feature = "simulated")]
         Command::Run(options) => run::run(options),
         Command::Pack(options) => pack::pack(options),

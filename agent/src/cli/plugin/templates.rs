@@ -19,6 +19,7 @@ const RUST: &[File] = &[
     ("Cargo.toml", include_str!("templates/rust/Cargo.toml.in")),
     ("README.md", include_str!("templates/rust/README.md")),
     ("plugin.toml", include_str!("templates/rust/plugin.toml")),
+    ("scenarios/greeting.toml", include_str!("templates/rust/scenarios/greeting.toml")),
     ("src/lib.rs", include_str!("templates/rust/src/lib.rs")),
     ("sdk/Cargo.toml", include_str!("templates/rust/sdk.toml")),
 ];
