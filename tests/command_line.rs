@@ -1,5 +1,7 @@
 //! The `bellhop` command as an administrator meets it, a broken `agent.toml` in hand.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -351,6 +353,42 @@ fn a_daemon_whose_plugin_is_refused_runs_on_and_says_why() {
     let refusal = log.iter().find(|line| line.contains("Not admitted: Not WebAssembly"));
     assert!(refusal.is_some_and(|line| line.contains("broken.wasm")), "{log:#?}");
     assert_eq!(daemon.end(Signal::SIGTERM), Some(0));
+}
+
+#[test]
+fn a_doctor_says_what_is_ill_and_what_to_do() {
+    let folder =
+        folder("driver = \"simulated\"\ncache = \"cache\"\n[plugins.quiet]\ncomponent = \"quiet.wasm\"\n");
+    let doctor = ["doctor", "--config", "agent.toml"];
+
+    let output = run(folder.path(), &doctor);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    for line in ["well  configuration", "note  device         simulated", "well  plugins        quiet fits"] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+
+    std::fs::create_dir(folder.path().join("cache")).expect("a folder");
+    std::fs::set_permissions(folder.path().join("cache"), Permissions::from_mode(0o777)).expect("a mode");
+    std::fs::write(folder.path().join("quiet.wasm"), "nonsense").expect("a file");
+    let output = run(folder.path(), &doctor);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("ILL   cache") && text.contains("chmod go-w"), "{text}");
+    assert!(text.contains("ILL   plugins        quiet: Not WebAssembly"), "{text}");
+}
+
+#[test]
+fn each_command_has_a_man_page() {
+    let folder = folder("");
+
+    let output = run(folder.path(), &["man", "."]);
+
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    for page in ["bellhop.1", "bellhop-run.1", "bellhop-plugin-new.1"] {
+        let text = std::fs::read_to_string(folder.path().join(page)).expect("a page");
+        assert!(text.contains(".SH SYNOPSIS"), "{page}");
+    }
 }
 
 #[test]

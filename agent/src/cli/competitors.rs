@@ -31,7 +31,7 @@ pub(super) fn taken(capabilities: Capabilities) -> Taken {
 }
 
 /// The competitors among the processes of a `/proc`, with their process ids.
-fn running(proc: &Path) -> Vec<(&'static str, u32)> {
+pub(super) fn running(proc: &Path) -> Vec<(&'static str, u32)> {
     let entries = std::fs::read_dir(proc).into_iter().flatten().flatten();
     let processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let mut found: Vec<_> = processes

@@ -11,6 +11,7 @@ mod check;
 mod competitors;
 #[cfg(feature = "simulated")]
 mod demo;
+mod doctor;
 mod drivers;
 mod explain;
 mod metrics;
@@ -62,6 +63,12 @@ enum Command {
     Run(run::Options),
     /// Check agent.toml and hold every component against its grants, without running any
     Check(ConfigOption),
+    /// Look at what the agent needs on this machine, and say what is not well, and what to do
+    ///
+    /// The configuration, the device, other agents that would take its events, whether it runs, the desktop, the
+    /// cache, each plugin, and what the kernel can confine. Nothing is changed. Exits with 1 when something is
+    /// ILL.
+    Doctor(ConfigOption),
     /// Show what a component could do: its imports, its exports, and the grants that cover them
     ///
     /// Reads the component's type only; nothing of it is run or compiled.
@@ -117,6 +124,12 @@ enum Command {
         /// The shell that will read it
         shell: clap_complete::Shell,
     },
+    /// Write man pages, one for bellhop and one for each command, to a folder
+    Man {
+        /// The folder, which must be there
+        #[arg(value_name = "FOLDER")]
+        folder: PathBuf,
+    },
     /// Compile a component from standard input to standard output
     #[command(hide = true)]
     Compile {
@@ -168,6 +181,7 @@ pub fn main(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         Command::Run(options) => run::run(&options),
         Command::Check(options) => check::check(&options.config),
+        Command::Doctor(options) => doctor::doctor(&options),
         Command::Explain(options) => explain::explain(&options),
         Command::Status(options) => status::status(&options),
         Command::Top(options) => top::top(&options),
@@ -183,6 +197,9 @@ pub fn main(cli: Cli) -> ExitCode {
             clap_complete::generate(shell, &mut Cli::command(), "bellhop", &mut std::io::stdout());
             Ok(Verdict::Well)
         }
+        Command::Man { folder } => clap_mangen::generate_to(Cli::command(), &folder)
+            .map(|()| Verdict::Well)
+            .with_context(|| format!("Cannot write man pages to {}", folder.display())),
         Command::Compile { cpu_seconds } => compile_child(cpu_seconds).map(|()| Verdict::Well),
     };
     match outcome {

@@ -77,26 +77,7 @@ impl Cache {
             .mode(0o700)
             .create(&self.folder)
             .with_context(|| format!("Cannot make the cache folder {folder}"))?;
-        let metadata = fs::symlink_metadata(&self.folder)
-            .with_context(|| format!("Cannot look at the cache folder {folder}"))?;
-        let user = nix::unistd::geteuid().as_raw();
-        if !metadata.is_dir() {
-            bail!("Cache folder {folder} is not a folder; remove it or set another `cache`");
-        }
-        if metadata.uid() != user {
-            bail!(
-                "Cache folder {folder} belongs to user {}, not to this process's user {user}; \
-                 compiled code is only trusted from one's own folder",
-                metadata.uid()
-            );
-        }
-        if metadata.mode() & 0o022 != 0 {
-            bail!(
-                "Cache folder {folder} can be written by others (mode {:o}); run `chmod go-w {folder}`",
-                metadata.mode() & 0o7777
-            );
-        }
-        Ok(())
+        trust(&self.folder)
     }
 
     fn store(&self, file: &Path, code: &[u8]) -> Result<()> {
@@ -136,6 +117,34 @@ impl Cache {
             }
         }
     }
+}
+
+/// Looks whether a cache's folder is this process's user's alone.
+///
+/// # Errors
+/// When it is not there, or somebody else can write to it.
+pub fn trust(folder: &Path) -> Result<()> {
+    let metadata = fs::symlink_metadata(folder)
+        .with_context(|| format!("Cannot look at the cache folder {}", folder.display()))?;
+    let folder = folder.display();
+    let user = nix::unistd::geteuid().as_raw();
+    if !metadata.is_dir() {
+        bail!("Cache folder {folder} is not a folder; remove it or set another `cache`");
+    }
+    if metadata.uid() != user {
+        bail!(
+            "Cache folder {folder} belongs to user {}, not to this process's user {user}; \
+             compiled code is only trusted from one's own folder",
+            metadata.uid()
+        );
+    }
+    if metadata.mode() & 0o022 != 0 {
+        bail!(
+            "Cache folder {folder} can be written by others (mode {:o}); run `chmod go-w {folder}`",
+            metadata.mode() & 0o7777
+        );
+    }
+    Ok(())
 }
 
 /// The SHA-256 digest of a component, in hexadecimal: what `sha256 = "…"` in `agent.toml` pins.
