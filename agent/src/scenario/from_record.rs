@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::control::protocol::Recorded;
 use crate::grants::{self, GrantKey};
+use crate::host::printable;
 use crate::observe::values::BYTES;
 use crate::replay::record::{Asked, Call, INIT, Record, RecordError};
 use crate::sandbox::admission;
@@ -42,14 +43,15 @@ pub fn from_record<R: BufRead>(
             calls.push(call);
         }
     }
-    let mut text = format!("# From a record of {}, on {}.\n", plugin.name, record.header.driver);
-    let _ = writeln!(text, "[plugins.{}]", plugin.name);
+    // The record may be a stranger's, and no line of it is to become another of the file.
+    let (name, driver) = (printable(plugin.name.clone()), printable(record.header.driver.clone()));
+    let mut text = format!("# From a record of {name}, on {driver}.\n[plugins.{name}]\n");
     let _ = writeln!(text, "component = {}", quoted(&component.to_string_lossy()));
     let _ = writeln!(text, "limits = {{ memory = \"{} B\" }}", plugin.memory);
     if plugin.config.as_object().is_some_and(|config| !config.is_empty()) {
         let _ = writeln!(text, "config = {}", toml(&plugin.config));
     }
-    let _ = writeln!(text, "\n[plugins.{}.grants]", plugin.name);
+    let _ = writeln!(text, "\n[plugins.{name}.grants]");
     for (key, value) in needed(&calls, surface) {
         let _ = writeln!(text, "{key} = {value}");
     }

@@ -113,9 +113,12 @@ impl Prompter for Arc<Mutex<World>> {
 
 impl World {
     pub(super) fn new(imports: &Functions, plugin: &Plugin) -> Self {
+        let requests = Bucket::new(plugin.limits.requests_per_second.into());
+        let log = Bucket::new(plugin.limits.log_per_second.0);
         Self {
             imports: imports.clone(),
             plugin: plugin.clone(),
+            // After the buckets, which are full from when they were made.
             zero: Instant::now(),
             now: Duration::ZERO,
             last_token: 0,
@@ -124,8 +127,8 @@ impl World {
             given: BTreeMap::new(),
             clients: BTreeMap::new(),
             watches_windows: false,
-            requests: Bucket::new(plugin.limits.requests_per_second.into()),
-            log: Bucket::new(plugin.limits.log_per_second.0),
+            requests,
+            log,
             names: Names::new(),
             expected: VecDeque::new(),
             standing: Vec::new(),
