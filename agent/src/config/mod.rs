@@ -17,6 +17,7 @@ pub use process::Process;
 pub use units::{Bytes, Span};
 
 use crate::grants::{Authority, GrantsTable};
+use crate::sandbox::engine::Target;
 use limits::LimitsTable;
 
 /// Where `bellhop` looks for its configuration when it is not told.
@@ -32,6 +33,8 @@ struct File {
     #[serde(default)]
     driver: DriverChoice,
     device: Option<PathBuf>,
+    #[serde(default)]
+    engine: Target,
     cache: Option<PathBuf>,
     control: Option<ControlChoice>,
     #[serde(default)]
@@ -180,6 +183,8 @@ pub struct Config {
     pub driver: DriverChoice,
     /// The device node of the kernel's driver; `None` for those that it usually has.
     pub device: Option<PathBuf>,
+    /// What plugins are compiled for.
+    pub engine: Target,
     /// Where compiled components are kept.
     pub cache: PathBuf,
     /// Where the control socket is.
@@ -252,6 +257,7 @@ impl Config {
             path: path.to_owned(),
             driver: file.driver,
             device: file.device.map(|device| folder.join(device)),
+            engine: file.engine,
             cache: file.cache.map_or_else(default_cache, |cache| folder.join(cache)),
             control: match file.control {
                 None | Some(ControlChoice::Usual(true)) => ControlSocket::Usual,
@@ -273,10 +279,12 @@ impl Config {
         let keys = [
             ("driver", self.driver != other.driver),
             ("device", self.device != other.device),
+            ("engine", self.engine != other.engine),
             ("cache", self.cache != other.cache),
             ("control", self.control != other.control),
             ("log", self.log != other.log),
             ("outputs", self.outputs != other.outputs),
+            ("process", self.process != other.process),
         ];
         keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
     }
