@@ -111,8 +111,10 @@ fn every_import_that_was_not_granted_is_listed_with_its_grant() {
     assert_eq!(
         text,
         [
-            "imports bellhop:guest/display@0.1.0, which is not granted: add requests = [\"display\"] to its grants",
-            "imports bellhop:guest/outputs@0.1.0, which is not granted: add desktop = [\"outputs\"] to its grants",
+            "imports bellhop:guest/display@0.1.0, which is not granted: add requests = [\"display\"] to its grants, \
+             or denied = [\"display\"] to its table to run it without",
+            "imports bellhop:guest/outputs@0.1.0, which is not granted: add desktop = [\"outputs\"] to its grants, \
+             or denied = [\"outputs\"] to its table to run it without",
         ]
     );
 }

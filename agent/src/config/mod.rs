@@ -152,6 +152,8 @@ struct PluginTable {
     #[serde(default)]
     grants: GrantsTable,
     #[serde(default)]
+    denied: Vec<Spanned<String>>,
+    #[serde(default)]
     limits: LimitsTable,
     #[serde(default)]
     config: toml::Table,
@@ -316,7 +318,7 @@ fn plugin(
         }
         digest
     });
-    let authority = Authority::resolve(&table.grants).unwrap_or_else(|misnamed| {
+    let authority = Authority::resolve(&table.grants, &table.denied).unwrap_or_else(|misnamed| {
         problems.extend(misnamed);
         Authority::default()
     });

@@ -150,6 +150,10 @@ impl Sandbox {
         for interface in plugin.authority.linked() {
             (interface.link)(&mut linker).map_err(anyhow::Error::from)?;
         }
+        for interface in plugin.authority.denied() {
+            let refusal = format!("not granted: {}", admission::grant(interface));
+            linker.denying(&refusal, interface.link).map_err(anyhow::Error::from)?;
+        }
         let clock = match plugin.authority.wasi {
             Some(grants::Wasi::Minimal) => {
                 wasi::link(&mut linker).map_err(anyhow::Error::from)?;
