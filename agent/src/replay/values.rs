@@ -16,13 +16,13 @@ const LONGEST: usize = 80;
 /// Why a record's value cannot be what a component is handed.
 #[derive(Debug, thiserror::Error)]
 #[error("the record has {found} where the component wants {wanted}")]
-pub(super) struct Unfit {
-    wanted: String,
-    found: String,
+pub(crate) struct Unfit {
+    pub(crate) wanted: String,
+    pub(crate) found: String,
 }
 
 /// A component's value as JSON. `contents` says whether bytes are shown, or only how many there are.
-pub(super) fn to_json(value: &Val, contents: bool) -> Value {
+pub(crate) fn to_json(value: &Val, contents: bool) -> Value {
     let inner = |value: &Val| to_json(value, contents);
     let optional = |value: &Option<Box<Val>>| value.as_deref().map_or(Value::Null, inner);
     let case = |name: &str, value: Value| Value::Object(Map::from_iter([(name.to_owned(), value)]));
@@ -74,7 +74,7 @@ fn all_bytes(items: &[Val]) -> Option<Vec<u8>> {
 ///
 /// # Errors
 /// When it does not fit the type.
-pub(super) fn from_json(value: &Value, ty: &Type) -> Result<Val, Unfit> {
+pub(crate) fn from_json(value: &Value, ty: &Type) -> Result<Val, Unfit> {
     let unfit = || Unfit { wanted: description(ty), found: cut(value.to_string(), LONGEST) };
     let items = || value.as_array().ok_or_else(unfit);
     let signed = || value.as_i64().ok_or_else(unfit);
