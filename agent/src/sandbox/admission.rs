@@ -224,6 +224,12 @@ pub fn denial(interface: &Interface) -> String {
     format!("denied = [\"{}\"]", interface.name)
 }
 
+/// What a plugin hears that calls a function of an interface which is denied to it.
+#[must_use]
+pub fn refusal(interface: &Interface) -> String {
+    format!("not granted: {}", grant(interface))
+}
+
 /// Interfaces that are denied to a component which does not import them, by name.
 #[must_use]
 pub fn denied_for_nothing(surface: &Surface, authority: &Authority) -> Vec<&'static str> {

@@ -152,8 +152,7 @@ impl Sandbox {
             (interface.link)(&mut linker).map_err(anyhow::Error::from)?;
         }
         for interface in plugin.authority.denied() {
-            let refusal = format!("not granted: {}", admission::grant(interface));
-            linker.denying(&refusal, interface.link).map_err(anyhow::Error::from)?;
+            linker.denying(&admission::refusal(interface), interface.link).map_err(anyhow::Error::from)?;
         }
         let clock = match plugin.authority.wasi {
             Some(grants::Wasi::Minimal) => {
