@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use bellhop_agent::config::{Config, ConfigError, Plugin};
+use bellhop_agent::sandbox::Sandbox;
 use bellhop_agent::sandbox::admission::{self, Mismatch, Refusal};
 use bellhop_agent::sandbox::cache::{Cache, digest};
 use bellhop_agent::sandbox::compile::Compiler;
+use bellhop_agent::sandbox::engine::{self, Target};
 use bellhop_agent::sandbox::surface::{NotAComponent, Surface};
-use bellhop_agent::sandbox::{Sandbox, engine};
 use support::fixtures::Fixture;
 use support::{bellhop, plugin_component};
 use tempfile::TempDir;
@@ -110,8 +111,10 @@ fn every_import_that_was_not_granted_is_listed_with_its_grant() {
     assert_eq!(
         text,
         [
-            "imports bellhop:guest/display@0.1.0, which is not granted: add requests = [\"display\"] to its grants",
-            "imports bellhop:guest/outputs@0.1.0, which is not granted: add desktop = [\"outputs\"] to its grants",
+            "imports bellhop:guest/display@0.1.0, which is not granted: add requests = [\"display\"] to its grants, \
+             or denied = [\"display\"] to its table to run it without",
+            "imports bellhop:guest/outputs@0.1.0, which is not granted: add desktop = [\"outputs\"] to its grants, \
+             or denied = [\"outputs\"] to its table to run it without",
         ]
     );
 }
@@ -177,7 +180,7 @@ fn what_is_not_granted_is_not_linked() {
 }
 
 fn sandbox(cache: PathBuf) -> std::sync::Arc<Sandbox> {
-    let engine = engine::engine().expect("wasmtime runs here");
+    let engine = engine::engine(Target::Native).expect("wasmtime runs here");
     let cache = Cache::new(cache, &engine, Compiler::new(bellhop()));
     Sandbox::new(engine, cache).expect("a thread can be had")
 }
@@ -236,7 +239,7 @@ fn a_cache_that_others_can_write_to_is_not_trusted() {
 #[test]
 fn a_compiler_that_cannot_be_started_is_an_error_with_its_path() {
     let (folder, plugin) = quiet_plugin();
-    let engine = engine::engine().expect("wasmtime runs here");
+    let engine = engine::engine(Target::Native).expect("wasmtime runs here");
     let cache =
         Cache::new(folder.path().join("cache"), &engine, Compiler::new("/nonexistent/bellhop".into()));
     let sandbox = Sandbox::new(engine, cache).expect("a thread can be had");

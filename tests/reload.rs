@@ -297,6 +297,33 @@ fn what_cannot_be_changed_while_it_runs_is_said() {
 }
 
 #[test]
+fn what_the_process_and_its_engine_are_is_said_to_wait_for_a_restart() {
+    let rig = Rig::with_display("restart");
+    let before = rig.agent_toml();
+
+    let pulley = before.replace("engine = \"native\"", "engine = \"pulley\"");
+    let cases = [
+        (pulley, "engine"),
+        (format!("{before}\n[process]\nconfine = \"required\"\n"), "process"),
+        (format!("{before}\n[process]\nuser = \"nobody\"\n"), "process"),
+        (format!("{before}\n[process]\nread = [\"/srv\"]\n"), "process"),
+        (format!("{before}\n[process]\nleave-out = [\"calls\"]\n"), "process"),
+    ];
+    for (text, key) in cases {
+        let reloaded = rig.reload(&text).expect("it is right");
+
+        assert_eq!(reloaded.ignored, [key], "{text}");
+        assert_eq!(reloaded.plugins, [("restart".into(), Outcome::Unchanged)]);
+        let said = bellhop_agent::control::protocol::Reloaded::from(reloaded);
+        assert_eq!(
+            said.lines.last().map(String::as_str),
+            Some(&*format!("{key}: changes when Bellhop is restarted"))
+        );
+    }
+    assert!(rig.reload(&before).expect("it is right").ignored.is_empty());
+}
+
+#[test]
 fn the_daemon_reads_its_configuration_when_it_is_told() {
     let folder = tempfile::tempdir().expect("there is room for a folder");
     let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).expect("a file");

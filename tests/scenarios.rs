@@ -411,6 +411,21 @@ fn what_is_not_granted_is_denied_and_what_is_beyond_a_limit_refused() {
 }
 
 #[test]
+fn an_interface_that_is_denied_refuses_as_the_agent_does() {
+    let probe = std::fs::read(plugin_component("probe")).expect("a component");
+    let steps = "{ get = \"/A\" }, { connect = \"S\" }, \"unwatch\"";
+
+    passes(
+        &probe,
+        &format!("denied = [\"hgcm\", \"properties\"]\nconfig = {{ steps = [{steps}] }}"),
+        "{ start = true },
+         { expect-log = \"Get(\\\"/A\\\"): failed: Not granted\" },
+         { expect-log = \"Connect(\\\"S\\\"): failed: Not granted\" },
+         { expect-log = \"Unwatch: done\" },",
+    );
+}
+
+#[test]
 fn a_plugin_hands_over_when_it_is_replaced_and_not_when_it_is_restarted() {
     let probe = std::fs::read(plugin_component("probe")).expect("a component");
     let keys = "grants = { hgcm = { S = \"all\" }, properties = { read = [\"*\"] } }\n\

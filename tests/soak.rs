@@ -1,9 +1,10 @@
-//! A long life, shortened: events, restarts, faults and X servers that end, over all plugins, and at the end
-//! of it the process takes no more than near its beginning, and every last state is right.
+//! A long life, shortened: events, restarts, reloads, faults and X servers that end, over all plugins, and at
+//! the end of it the process takes no more than near its beginning, and every last state is right.
 //!
 //! `BELLHOP_SOAK=EVENTS` says how many events there are; `cargo xtask soak` does.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bellhop_desktop::Desktop;
@@ -25,6 +26,20 @@ const EVENTS: u64 = 20_000;
 
 /// So many parts of a life: the agent is started anew for each, and its X server now and then.
 const PARTS: u64 = 20;
+
+/// So many events are between two reloads, which take place while events go on.
+const RELOADS: u64 = 250;
+
+/// What a reload changes, or changes back: a plugin's configuration, its authority, whether it is there; the
+/// last of them is wrong, and changes nothing.
+const CHANGES: [(&str, &str); 6] = [
+    ("rate = 60", "rate = 30"),
+    ("round-width-to = 1", "round-width-to = 8"),
+    ("direction = \"both\"", "direction = \"guest-to-host\""),
+    ("enabled = true", "enabled = false"),
+    ("events = [\"restored\", \"vrdp\"]", "events = [\"restored\"]"),
+    ("cache = ", "limits.timers = 5000\ncache = "),
+];
 
 /// How long the last states may take.
 const SETTLES: Duration = Duration::from_secs(60);
@@ -66,22 +81,41 @@ fn a_long_life() -> Result<(), Failed> {
 /// One agent's life.
 fn life(server: &mut XServer, part: u64, events: u64, numbers: &mut Numbers) -> Result<(), Failed> {
     let rig = rig(server, part);
-    let host = &rig.host;
-    for event in 0..events {
-        one(host, numbers);
-        // As fast as it goes it would all be one event.
-        if event % 64 == 0 {
-            std::thread::sleep(Duration::from_millis(1));
+    let (host, agent_toml) = (&rig.host, rig.agent_toml());
+    thread::scope(|scope| {
+        let (due, dues) = mpsc::sync_channel(1);
+        let mut changes = Numbers(part + 1);
+        let (rig, agent_toml) = (&rig, &agent_toml);
+        scope.spawn(move || dues.into_iter().for_each(|()| reload(rig, agent_toml, &mut changes)));
+        for event in 0..events {
+            one(host, numbers);
+            // As fast as it goes it would all be one event.
+            if event % 64 == 0 {
+                thread::sleep(Duration::from_millis(1));
+            }
+            if event % RELOADS == 0 {
+                // One that is under way is enough.
+                let _ = due.try_send(());
+            }
+            if event == events / 2 && part % 4 == 3 {
+                server.restart()?;
+            }
         }
-        if event == events / 2 && part % 4 == 3 {
-            server.restart()?;
-        }
-    }
+        Ok::<_, Failed>(())
+    })?;
     host.clear_faults();
+    let reloaded = rig.reload(&agent_toml)?;
+    if !reloaded.is_well() {
+        return Err(format!("It cannot be what it was: {reloaded:?}").into());
+    }
+    eventually(&rig, "all plugins run", || rig.running() == (PLUGINS, PLUGINS))?;
     // A host that is itself again tells so by a restore; what was lost to faults is asked for anew.
     host.restore(&host.save());
     last_states(&rig, server, part)
 }
+
+/// So many plugins a rig has.
+const PLUGINS: usize = 4;
 
 /// All first-party plugins, and one that is at fault now and then.
 fn rig(server: &XServer, part: u64) -> Rig {
@@ -101,6 +135,14 @@ fn rig(server: &XServer, part: u64) -> Rig {
         .reference("seamless", &format!("soak-{part}-seamless"), "")
         .reference("clipboard", &format!("soak-{part}-clipboard"), "")
         .start()
+}
+
+/// Has the configuration read with one change. What comes of it is the host's affair, which may be at fault
+/// just then.
+fn reload(rig: &Rig, agent_toml: &str, numbers: &mut Numbers) {
+    let (from, to) = *numbers.pick(&CHANGES);
+    assert!(agent_toml.contains(from), "{from} does not stand in {agent_toml}");
+    let _ = rig.reload(&agent_toml.replacen(from, to, 1));
 }
 
 /// One event of the host's, and sometimes a misdeed.

@@ -44,7 +44,8 @@ impl Agent {
     ) -> Result<Self> {
         let started = Instant::now();
         report(&*driver, FacilityStatus::INIT);
-        let engine = engine::engine().map_err(anyhow::Error::from).context("Cannot start WebAssembly")?;
+        let engine = engine::engine(config.engine).map_err(anyhow::Error::from);
+        let engine = engine.context("Cannot start WebAssembly")?;
         let cache = Cache::new(config.cache.clone(), &engine, compiler);
         let sandbox = Sandbox::new(engine, cache).context("Cannot start the sandbox")?;
         let board = Board::new(started);

@@ -8,6 +8,7 @@ use toml::Spanned;
 
 use crate::config::Bytes;
 use crate::host::{INTERFACES, Interface};
+use crate::sandbox::admission;
 
 /// A key of a plugin's `grants` that links interfaces, grouped by what they reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,17 +158,20 @@ pub struct Authority {
     pub wasi: Option<Wasi>,
     /// Indices into [`INTERFACES`] of those that it may import, beside what is always there.
     interfaces: Vec<usize>,
+    /// Indices of those that it may import and whose calls all fail.
+    denied: Vec<usize>,
 }
 
-/// A granted name that nothing provides: what to say, and where it stands in the file.
+/// A name that nothing provides, or that is out of place: what to say, and where it stands in the file.
 pub type Misnamed = Spanned<String>;
 
 impl Authority {
-    /// Understands a table of grants, or lists every name in it that means nothing.
+    /// Understands a table of grants and a list of interfaces that are denied, or lists every name in them
+    /// that means nothing, and every interface that is both.
     ///
     /// # Errors
-    /// All names that nothing provides.
-    pub fn resolve(table: &GrantsTable) -> Result<Self, Vec<Misnamed>> {
+    /// All names that nothing provides, or that say two things.
+    pub fn resolve(table: &GrantsTable, denied: &[Spanned<String>]) -> Result<Self, Vec<Misnamed>> {
         let mut authority = Self {
             hgcm: table.hgcm.clone(),
             properties: table.properties.clone(),
@@ -209,6 +213,25 @@ impl Authority {
                     .is_some()
             });
         }
+        each(denied, "interface that can be denied", &deniable_names(), &mut |name| {
+            INTERFACES
+                .iter()
+                .position(|interface| interface.key.is_some() && interface.name == name)
+                .map(|index| authority.denied.push(index))
+                .is_some()
+        });
+        for name in denied {
+            if let Some(both) =
+                authority.linked().find(|linked| linked.key.is_some() && linked.name == name.get_ref())
+            {
+                let text = format!(
+                    "`{}` is denied here and granted by {}; leave out one",
+                    both.name,
+                    admission::grant(both)
+                );
+                misnamed.push(Spanned::new(name.span(), text));
+            }
+        }
         if misnamed.is_empty() { Ok(authority) } else { Err(misnamed) }
     }
 
@@ -225,6 +248,18 @@ impl Authority {
                 Some(GrantKey::Properties) => self.properties != Properties::default(),
             })
             .map(|(_, interface)| interface)
+    }
+
+    /// The interfaces that a plugin may import nevertheless, and whose calls all fail.
+    pub fn denied(&self) -> impl Iterator<Item = &'static Interface> + '_ {
+        let indexed = INTERFACES.iter().enumerate();
+        indexed.filter(|(index, _)| self.denied.contains(index)).map(|(_, interface)| interface)
+    }
+
+    /// Whether an interface is denied.
+    #[must_use]
+    pub fn denies(&self, name: &str) -> bool {
+        self.denied().any(|interface| interface.name == name)
     }
 
     /// Whether an interface is linked.
@@ -369,6 +404,11 @@ pub fn interface_names(key: GrantKey) -> Vec<&'static str> {
     INTERFACES.iter().filter(|interface| interface.key == Some(key)).map(|interface| interface.name).collect()
 }
 
+/// The interfaces that can be denied, by name.
+fn deniable_names() -> Vec<&'static str> {
+    INTERFACES.iter().filter(|interface| interface.key.is_some()).map(|interface| interface.name).collect()
+}
+
 fn list(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
@@ -379,7 +419,7 @@ mod tests {
 
     fn authority(grants: &str) -> Authority {
         let table: GrantsTable = toml::from_str(grants).expect("the grants are TOML");
-        Authority::resolve(&table).expect("the grants are known")
+        Authority::resolve(&table, &[]).expect("the grants are known")
     }
 
     #[test]

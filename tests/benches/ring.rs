@@ -1,6 +1,7 @@
-//! What the sandbox costs: one event, from the device to the handled request, three ways.
+//! What the sandbox costs: one event, from the device to the handled request, four ways.
 //!
-//! - `component`: the display plugin as a component in its sandbox;
+//! - `component`: the display plugin as a component in its sandbox, compiled for this processor;
+//! - `pulley`: the same, interpreted;
 //! - `native`: the same logic, the very same crate, as native code on the same driver;
 //! - `wire`: only the packets that both exchange with the host.
 //!
@@ -22,7 +23,8 @@ use bellhop_agent::observe::Board;
 use bellhop_agent::plugin::Record;
 use bellhop_agent::sandbox::cache::Cache;
 use bellhop_agent::sandbox::compile::Compiler;
-use bellhop_agent::sandbox::{Instance, Sandbox, engine};
+use bellhop_agent::sandbox::engine::{self, Target};
+use bellhop_agent::sandbox::{Instance, Sandbox};
 use bellhop_desktop::headless::Headless;
 use bellhop_desktop::{Desktop, Outputs};
 use bellhop_plugin::display::{Change, Position};
@@ -68,7 +70,7 @@ impl Bench {
     }
 }
 
-fn instance(bench: &Bench) -> Instance {
+fn instance(bench: &Bench, target: Target) -> Instance {
     let component = plugin_component("display");
     // As fast as it goes, and faster than any host rings.
     let text = format!(
@@ -77,7 +79,7 @@ fn instance(bench: &Bench) -> Instance {
     );
     let config = Config::parse(&text, &component).expect("the configuration is right");
     let plugin = &config.plugins[0];
-    let engine = engine::engine().expect("wasmtime runs here");
+    let engine = engine::engine(target).expect("wasmtime runs here");
     let folder = std::env::temp_dir().join(format!("bellhop-bench-{}", nix::unistd::geteuid()));
     let cache = Cache::new(folder, &engine, Compiler::new(support::bellhop()));
     let sandbox = Sandbox::new(engine, cache).expect("a thread can be had");
@@ -100,11 +102,19 @@ fn instance(bench: &Bench) -> Instance {
     instance
 }
 
-/// Handles events as one of the three ways does.
+/// Handles events as one of the ways does.
 type Handler<'a> = Box<dyn FnMut(Events) + 'a>;
 
 fn component(bench: &Bench) -> Handler<'_> {
-    let mut instance = instance(bench);
+    sandboxed(bench, Target::Native)
+}
+
+fn pulley(bench: &Bench) -> Handler<'_> {
+    sandboxed(bench, Target::Pulley)
+}
+
+fn sandboxed(bench: &Bench, target: Target) -> Handler<'_> {
+    let mut instance = instance(bench, target);
     Box::new(move |events| {
         instance.deliver(News::Events(events)).expect("no fault").expect("it is content");
     })
@@ -142,7 +152,8 @@ fn wire(bench: &Bench) -> Handler<'_> {
 /// Makes a handler on a bench.
 type Way = fn(&Bench) -> Handler<'_>;
 
-const WAYS: [(&str, Way); 3] = [("component", component), ("native", native), ("wire", wire)];
+const WAYS: [(&str, Way); 4] =
+    [("component", component), ("pulley", pulley), ("native", native), ("wire", wire)];
 
 /// From the host's wish to the handled request, the interrupt and its thread included.
 fn ring(criterion: &mut Criterion) {

@@ -2,7 +2,7 @@
 
 use bellhop_agent::sandbox::cache::Cache;
 use bellhop_agent::sandbox::compile::Compiler;
-use bellhop_agent::sandbox::engine;
+use bellhop_agent::sandbox::engine::{self, Target};
 use support::fixtures::Fixture;
 use support::{bellhop, says};
 
@@ -114,7 +114,7 @@ fn data_at_both_ends_of_a_memory_does_not_become_all_of_it() {
     });
     let component = with_fields(&modules);
     let folder = tempfile::tempdir().expect("there is room for a folder");
-    let engine = engine::engine().expect("wasmtime runs here");
+    let engine = engine::engine(Target::Native).expect("wasmtime runs here");
     let cache = Cache::new(folder.path().join("cache"), &engine, Compiler::new(bellhop()));
 
     // None of them is instantiated, so it is as harmless as it is useless.

@@ -12,7 +12,8 @@ use bellhop_agent::observe::Board;
 use bellhop_agent::plugin::Record;
 use bellhop_agent::sandbox::cache::Cache;
 use bellhop_agent::sandbox::compile::Compiler;
-use bellhop_agent::sandbox::{Sandbox, admission, engine};
+use bellhop_agent::sandbox::engine::{self, Target};
+use bellhop_agent::sandbox::{Sandbox, admission};
 use bellhop_desktop::Desktop;
 use driver_core::Driver;
 use driver_core::wire::Events;
@@ -68,7 +69,7 @@ impl Lab {
                     requests = [\"display\", \"guest\"], desktop = [\"outputs\"] }";
         let config = Config::parse(text, &setup.folder().join("agent.toml")).expect("it is right");
         let plugin = config.plugins.into_iter().next().expect("one plugin stands there");
-        let engine = engine::engine().expect("wasmtime runs here");
+        let engine = engine::engine(Target::Native).expect("wasmtime runs here");
         let cache =
             Cache::new(setup.folder().join("cache"), &engine, Compiler::new(bellhop()).with_cpu_seconds(5));
         let sandbox = Sandbox::new(engine, cache).expect("a thread can be had");

@@ -22,7 +22,16 @@ impl Daemon {
     /// When it cannot be started.
     #[must_use]
     pub fn start(folder: &Path) -> Self {
-        let mut process = Command::new(bellhop())
+        Self::start_by(Command::new(bellhop()), folder)
+    }
+
+    /// Starts one likewise by a command that ends with the program.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_by(mut bellhop: Command, folder: &Path) -> Self {
+        let mut process = bellhop
             .args(["run", "--config", "agent.toml", "--log-format", "json"])
             .current_dir(folder)
             .env_remove("DISPLAY")

@@ -10,6 +10,7 @@ use bellhop_agent::control::status::Facts;
 use bellhop_agent::plugin::State;
 use bellhop_agent::reload::Reloaded;
 use bellhop_agent::sandbox::compile::Compiler;
+use bellhop_agent::sandbox::engine::Target;
 use bellhop_desktop::{Desktop, Outputs};
 use driver_core::Driver;
 use driver_core::pci::PciDevice;
@@ -33,6 +34,8 @@ pub struct RigBuilder {
     setup: Setup,
     plugins: Vec<PluginSpec>,
     desktop: Desktop,
+    engine: Target,
+    cache: PathBuf,
     compiler: Compiler,
 }
 
@@ -85,6 +88,8 @@ impl Setup {
             setup: self,
             plugins: Vec::new(),
             desktop: Desktop::headless(16),
+            engine: Target::default(),
+            cache: common_cache(),
             compiler: Compiler::new(bellhop()),
         }
     }
@@ -147,6 +152,20 @@ impl RigBuilder {
         self
     }
 
+    /// Has plugins compiled for something else than this machine.
+    #[must_use]
+    pub fn engine(mut self, engine: Target) -> Self {
+        self.engine = engine;
+        self
+    }
+
+    /// Has compiled components kept in a folder of their own, and not where those of all tests are.
+    #[must_use]
+    pub fn cache(mut self, folder: PathBuf) -> Self {
+        self.cache = folder;
+        self
+    }
+
     /// Replaces the compiler.
     #[must_use]
     pub fn compiler(mut self, compiler: Compiler) -> Self {
@@ -155,7 +174,7 @@ impl RigBuilder {
     }
 
     fn agent_toml(&self) -> String {
-        let mut text = format!("cache = {:?}\n", common_cache());
+        let mut text = format!("cache = {:?}\nengine = \"{}\"\n", self.cache, self.engine);
         for PluginSpec { name, component, table } in &self.plugins {
             text += &format!("[plugins.{name}]\ncomponent = {component:?}\n{table}\n");
         }
@@ -254,6 +273,7 @@ impl Rig {
             process: std::process::id(),
             driver: "simulated".to_owned(),
             desktop: "headless".to_owned(),
+            engine: Target::default(),
             config: "none".to_owned(),
         };
         let board = self.agent.as_ref().expect("the agent runs").board().clone();

@@ -25,6 +25,9 @@ pub(super) fn check(path: &Path) -> Result<Verdict> {
                 for grant in admission::unused(&surface, &plugin.authority) {
                     say!("{name}: does not use {grant}; it can go");
                 }
+                for denied in admission::denied_for_nothing(&surface, &plugin.authority) {
+                    say!("{name}: does not import {denied}, which is denied; it can go from `denied`");
+                }
             }
             Err(refusal) => {
                 verdict = Verdict::Wrong;
@@ -60,6 +63,8 @@ fn in_one_line(authority: &Authority) -> String {
     let granted = authority.linked().filter(|interface| interface.key.is_some());
     let interfaces: Vec<_> = granted.map(|interface| interface.name).collect();
     let interfaces = if interfaces.is_empty() { "none".to_owned() } else { interfaces.join(", ") };
+    let denied: Vec<_> = authority.denied().map(|interface| interface.name).collect();
+    let denied = if denied.is_empty() { String::new() } else { format!("; is denied {}", denied.join(", ")) };
     let may = authority::in_words(authority).into_iter().map(|(verb, what)| format!("; may {verb} {what}"));
-    format!("imports {interfaces}{}", may.collect::<String>())
+    format!("imports {interfaces}{denied}{}", may.collect::<String>())
 }

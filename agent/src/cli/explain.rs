@@ -71,6 +71,10 @@ pub(super) fn show(path: &Path, bytes: &[u8], plugin: Option<&Plugin>) -> Result
     if !unused.is_empty() {
         say!("\nGranted and not used: {}", unused.join(", "));
     }
+    let denied = admission::denied_for_nothing(&surface, &plugin.authority);
+    if !denied.is_empty() {
+        say!("\nDenied and not imported: {}", denied.join(", "));
+    }
     let mismatches = admission::mismatches(&surface, &plugin.authority);
     if mismatches.is_empty() {
         return Ok(Verdict::Well);
@@ -123,6 +127,9 @@ fn imports(surface: &Surface, authority: Option<&Authority>) -> String {
             (Some((interface, _)), None) => format!("needs {}", admission::grant(interface)),
             (Some((interface, _)), Some(authority)) if authority.has_interface(interface.name) => {
                 format!("granted by {}", admission::grant(interface))
+            }
+            (Some((interface, _)), Some(authority)) if authority.denies(interface.name) => {
+                format!("DENIED: needs {}, and is refused", admission::grant(interface))
             }
             (Some((interface, _)), Some(_)) => format!("NOT GRANTED: needs {}", admission::grant(interface)),
         };

@@ -33,7 +33,7 @@ use bellhop_agent::config::{Config, ConfigError, DEFAULT_PATH, LogFormat, LogLev
 use bellhop_agent::confine::Unconfined;
 use bellhop_agent::confine::user::UserError;
 use bellhop_agent::sandbox::compile::{self, Compiler};
-use bellhop_agent::sandbox::engine;
+use bellhop_agent::sandbox::engine::{self, Target};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 /// The guest agent of a VirtualBox machine, whose features are sandboxed WebAssembly plugins.
@@ -133,6 +133,9 @@ enum Command {
     /// Compile a component from standard input to standard output
     #[command(hide = true)]
     Compile {
+        /// What it is compiled for
+        #[arg(long, value_enum, default_value_t)]
+        target: Target,
         /// How much processor time it may take
         #[arg(long, default_value_t = compile::CPU_SECONDS)]
         cpu_seconds: u64,
@@ -200,7 +203,9 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Man { folder } => clap_mangen::generate_to(Cli::command(), &folder)
             .map(|()| Verdict::Well)
             .with_context(|| format!("Cannot write man pages to {}", folder.display())),
-        Command::Compile { cpu_seconds } => compile_child(cpu_seconds).map(|()| Verdict::Well),
+        Command::Compile { target, cpu_seconds } => {
+            compile_child(target, cpu_seconds).map(|()| Verdict::Well)
+        }
     };
     match outcome {
         Ok(Verdict::Well) => ExitCode::SUCCESS,
@@ -228,10 +233,10 @@ fn status(error: &anyhow::Error) -> u8 {
     }
 }
 
-fn compile_child(cpu_seconds: u64) -> Result<()> {
+fn compile_child(target: Target, cpu_seconds: u64) -> Result<()> {
     // The daemon blocks the signals that it waits for, and a child inherits that.
     nix::sys::signal::SigSet::all().thread_unblock().context("Cannot unblock signals")?;
-    compile::child(&engine::compiler().map_err(anyhow::Error::from)?, cpu_seconds)
+    compile::child(&engine::compiler(target).map_err(anyhow::Error::from)?, cpu_seconds)
 }
 
 fn say(line: std::fmt::Arguments<'_>) {

@@ -10,7 +10,7 @@ use bellhop_agent::control::protocol::Recorded;
 use bellhop_agent::replay::record::Record;
 use bellhop_agent::replay::{Difference, Player};
 use bellhop_agent::sandbox::cache::Cache;
-use bellhop_agent::sandbox::engine;
+use bellhop_agent::sandbox::engine::{self, Target};
 use bellhop_agent::sandbox::surface::Surface;
 use clap::Args;
 
@@ -41,7 +41,7 @@ pub(super) fn replay(options: &Options) -> Result<Verdict> {
     let bytes = std::fs::read(&options.component).with_context(|| format!("Cannot read {component}"))?;
     Surface::of_component(&bytes).with_context(|| format!("Cannot replay {component}"))?;
 
-    let engine = engine::engine().map_err(anyhow::Error::from)?;
+    let engine = engine::engine(Target::Native).map_err(anyhow::Error::from)?;
     let folder = options.cache.clone().unwrap_or_else(config::default_cache);
     let loaded = Cache::new(folder, &engine, compiler()).load(&engine, &bytes)?;
     if loaded.sha256 != plugin.sha256 {

@@ -13,6 +13,7 @@ use bellhop_agent::control::status::Facts;
 use bellhop_agent::control::{self, Control};
 use bellhop_agent::footprint::Start;
 use bellhop_agent::logging;
+use bellhop_agent::sandbox::engine::Target;
 use bellhop_agent::service::ServiceManager;
 use bellhop_desktop::Chosen;
 use clap::Args;
@@ -56,12 +57,13 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     let needs = needs(&config, path, &device, &desktop, control_path.as_deref());
     confine::confine(config.process.confine, &config.process.leave_out, &needs)?;
     let driver = device.driver()?;
-    tracing::info!(config = %path.display(), driver = driver.describe(), "Starting");
+    tracing::info!(config = %path.display(), driver = driver.describe(), engine = %config.engine, "Starting");
     let facts = Facts {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         process: std::process::id(),
         driver: driver.describe(),
         desktop: desktop.desktop.outputs.describe(),
+        engine: config.engine,
         config: path.display().to_string(),
     };
     let agent = Arc::new(Agent::start(&config, driver, desktop.desktop, compiler())?);
@@ -193,6 +195,7 @@ fn needs(config: &Config, path: &Path, device: &Device, desktop: &Chosen, contro
         devices: device.nodes(config),
         sockets: desktop.needs.sockets.clone(),
         ports: desktop.needs.ports.clone(),
+        executable_memory: config.engine == Target::Native,
     };
     needs.read.extend_from_slice(&desktop.needs.read);
     needs.read_beside(path);

@@ -39,12 +39,13 @@ pub(super) fn table(status: &Status) -> String {
         events.join(", ")
     };
     let head = format!(
-        "bellhop {}, process {}, up {}\nDriver   {}\nDesktop  {}\nEvents   {events}\n",
+        "bellhop {}, process {}, up {}\nDriver   {}\nDesktop  {}\nEngine   {}\nEvents   {events}\n",
         facts.version,
         facts.process,
         quantities::span(status.uptime),
         facts.driver,
         facts.desktop,
+        facts.engine,
     );
     let mut rows = vec![
         [

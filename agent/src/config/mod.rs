@@ -19,6 +19,7 @@ pub use process::Process;
 pub use units::{Bytes, Span};
 
 use crate::grants::{Authority, GrantsTable};
+use crate::sandbox::engine::Target;
 pub(crate) use limits::LimitsTable;
 
 /// Where `bellhop` looks for its configuration when it is not told.
@@ -34,6 +35,8 @@ struct File {
     #[serde(default)]
     driver: DriverChoice,
     device: Option<PathBuf>,
+    #[serde(default)]
+    engine: Target,
     cache: Option<PathBuf>,
     control: Option<ControlChoice>,
     #[serde(default)]
@@ -154,6 +157,8 @@ pub(crate) struct PluginTable {
     #[serde(default)]
     grants: GrantsTable,
     #[serde(default)]
+    denied: Vec<Spanned<String>>,
+    #[serde(default)]
     limits: LimitsTable,
     #[serde(default)]
     config: toml::Table,
@@ -185,6 +190,8 @@ pub struct Config {
     pub driver: DriverChoice,
     /// The device node of the kernel's driver; `None` for those that it usually has.
     pub device: Option<PathBuf>,
+    /// What plugins are compiled for.
+    pub engine: Target,
     /// Where compiled components are kept.
     pub cache: PathBuf,
     /// Where the control socket is.
@@ -251,6 +258,7 @@ impl Config {
             path: path.to_owned(),
             driver: file.driver,
             device: file.device.map(|device| folder.join(device)),
+            engine: file.engine,
             cache: file.cache.map_or_else(default_cache, |cache| folder.join(cache)),
             control: match file.control {
                 None | Some(ControlChoice::Usual(true)) => ControlSocket::Usual,
@@ -272,10 +280,12 @@ impl Config {
         let keys = [
             ("driver", self.driver != other.driver),
             ("device", self.device != other.device),
+            ("engine", self.engine != other.engine),
             ("cache", self.cache != other.cache),
             ("control", self.control != other.control),
             ("log", self.log != other.log),
             ("outputs", self.outputs != other.outputs),
+            ("process", self.process != other.process),
         ];
         keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
     }
@@ -324,7 +334,7 @@ fn plugin(
         }
         digest
     });
-    let authority = Authority::resolve(&table.grants).unwrap_or_else(|misnamed| {
+    let authority = Authority::resolve(&table.grants, &table.denied).unwrap_or_else(|misnamed| {
         problems.extend(misnamed);
         Authority::default()
     });

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::confine::{Confine, Part};
 
 /// The daemon's process: whose it is, and what it gives up.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Process {
     /// The user that it becomes when root started it.

@@ -16,7 +16,7 @@ use seccompiler::{
     TargetArch, apply_filter_all_threads,
 };
 
-use super::Lacking;
+use super::{Lacking, Needs};
 
 /// A system call, and the arguments with which it is made: any that one of the rows allows.
 type Row = (libc::c_long, &'static [Arguments]);
@@ -30,12 +30,16 @@ const ANY: &[Arguments] = &[];
 /// The whole of an argument of 32 bits.
 const ALL: u64 = u32::MAX as u64;
 
-/// Memory that can be written to and executed is had by nobody. Compiled code is mapped from a file, and
-/// made executable then.
+/// Memory that can be written to and executed is had by nobody. Native code is mapped from a file, and made
+/// executable then.
 const NOT_BOTH: &[Arguments] = {
     const BOTH: u64 = (libc::PROT_WRITE | libc::PROT_EXEC) as u64;
     &[(2, BOTH, 0), (2, BOTH, libc::PROT_WRITE as u64), (2, BOTH, libc::PROT_EXEC as u64)]
 };
+
+/// What is not executable does not become so: where plugins are bytecode, and where nothing is run but the
+/// program itself. It is what `PR_SET_MDWE` does, which not every kernel has.
+const NOT_EXECUTABLE: &[Arguments] = &[(2, libc::PROT_EXEC as u64, 0)];
 
 /// Threads and children, but no new namespaces: in one of its own a process has all capabilities.
 const NO_NAMESPACE: &[Arguments] = {
@@ -69,13 +73,11 @@ const REMOTE: &[Arguments] = &[
     (0, ALL, libc::AF_NETLINK as u64),
 ];
 
-/// What a thread needs to compute, whatever it computes.
+/// What a thread needs to compute, whatever it computes, besides `mmap` and `mprotect`.
 const COMPUTING: &[Row] = &[
     // Memory.
     (libc::SYS_brk, ANY),
     (libc::SYS_madvise, ANY),
-    (libc::SYS_mmap, NOT_BOTH),
-    (libc::SYS_mprotect, NOT_BOTH),
     (libc::SYS_mremap, ANY),
     (libc::SYS_munmap, ANY),
     // What is open already.
@@ -268,10 +270,15 @@ pub(super) struct Filter {
     others: SeccompAction,
 }
 
-/// The filters of the daemon. `remote` lets it reach other machines.
-pub(super) fn daemon(remote: bool) -> Vec<Filter> {
-    let socket: Row = (libc::SYS_socket, if remote { REMOTE } else { LOCAL });
-    let made = COMPUTING.iter().chain(SERVING).chain(ALSO).chain([&socket]);
+/// The filters of the daemon.
+pub(super) fn daemon(needs: &Needs) -> Vec<Filter> {
+    let by_need = [
+        (libc::SYS_socket, if needs.ports.is_empty() { LOCAL } else { REMOTE }),
+        // The loader of the compiler, a child of the daemon, maps the libraries of that.
+        (libc::SYS_mmap, NOT_BOTH),
+        (libc::SYS_mprotect, if needs.executable_memory { NOT_BOTH } else { NOT_EXECUTABLE }),
+    ];
+    let made = COMPUTING.iter().chain(SERVING).chain(ALSO).chain(&by_need);
     let never = NEVER.iter().map(|number| (*number, ANY));
     vec![
         Filter {
@@ -285,7 +292,8 @@ pub(super) fn daemon(remote: bool) -> Vec<Filter> {
 
 /// The filter of a compiler.
 pub(super) fn compiler() -> Vec<Filter> {
-    let rows = rows(COMPUTING.iter().copied());
+    let memory = [(libc::SYS_mmap, NOT_EXECUTABLE), (libc::SYS_mprotect, NOT_EXECUTABLE)];
+    let rows = rows(COMPUTING.iter().chain(&memory).copied());
     vec![Filter { rows, listed: SeccompAction::Allow, others: SeccompAction::KillProcess }]
 }
 
@@ -343,7 +351,8 @@ mod tests {
     fn the_filters_are_short_enough_for_the_kernel() {
         const MOST_INSTRUCTIONS: usize = 4096;
         let architecture = TargetArch::try_from(std::env::consts::ARCH).expect("a known architecture");
-        for Filter { rows, listed, others } in daemon(true).into_iter().chain(compiler()) {
+        let needs = Needs { ports: vec![6000], executable_memory: true, ..Needs::default() };
+        for Filter { rows, listed, others } in daemon(&needs).into_iter().chain(compiler()) {
             let filter = SeccompFilter::new(rows, others, listed, architecture).expect("a filter");
             assert!(BpfProgram::try_from(filter).expect("a program").len() < MOST_INSTRUCTIONS);
         }

@@ -8,7 +8,7 @@
 //! | privileges | `privileges` | capabilities, and what programs with the set-user-id bit would bring |
 //! | core dumps | `privileges` | the process's memory, with what was pasted in it, on a disk or in a debugger |
 //! | files | `files` | every file, port and socket that [`Needs`] does not name, by Landlock |
-//! | calls | `calls` | every system call that the daemon does not make, by seccomp |
+//! | calls | `calls` | every system call that the daemon does not make, by seccomp, and with Pulley executable memory |
 //!
 //! All of it is inherited by the threads that are started afterwards, and by the compiler child, so it is
 //! done while there is one thread. Nothing of it can be taken back.
@@ -57,7 +57,7 @@ const PARTS: [(Part, &str, Apply); 4] = [
     (Part::Privileges, "privileges", |needs| privileges::drop_all(needs)),
     (Part::CoreDumps, "core-dumps", |_| privileges::no_core_dumps()),
     (Part::Files, "files", files::restrict),
-    (Part::Calls, "calls", |needs| calls::restrict(&calls::daemon(!needs.ports.is_empty()))),
+    (Part::Calls, "calls", |needs| calls::restrict(&calls::daemon(needs))),
 ];
 
 type Apply = fn(&Needs) -> Result<(), Lacking>;

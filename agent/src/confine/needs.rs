@@ -16,6 +16,8 @@ pub struct Needs {
     pub sockets: Vec<PathBuf>,
     /// TCP ports of other machines that are connected to.
     pub ports: Vec<u16>,
+    /// Whether memory is made executable: for code that was compiled for this processor.
+    pub executable_memory: bool,
 }
 
 impl Needs {

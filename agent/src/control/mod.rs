@@ -190,6 +190,7 @@ fn recorded(known: &Known) -> Recorded {
     let authority = &config.authority;
     let interfaces = authority.linked().filter(|interface| interface.key.is_some());
     let mut grants: Vec<_> = interfaces.map(admission::grant).collect();
+    grants.extend(authority.denied().map(admission::denial));
     grants.push(format!("events = {}", authority.events));
     grants.push(format!("capabilities = {}", authority.capabilities));
     Recorded {

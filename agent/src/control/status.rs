@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::observe::{AGENT, Board, Counts, Tally, nanoseconds};
 use crate::plugin::{Phase, State};
+use crate::sandbox::engine::Target;
 
 /// The whole agent. Times are in nanoseconds, sizes in bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +36,9 @@ pub struct Facts {
     pub driver: String,
     /// The desktop.
     pub desktop: String,
+    /// What plugins are compiled for; an agent that does not say knows native code alone.
+    #[serde(default)]
+    pub engine: Target,
     /// The configuration file.
     pub config: String,
 }

@@ -7,6 +7,7 @@
 mod buffers;
 mod clipboard;
 mod clock;
+mod denied;
 mod display;
 mod guest;
 mod hgcm;

@@ -16,23 +16,29 @@ pub mod component {
     use serde::Serialize;
     use wasmtime::{Engine, Result, StoreContextMut};
 
+    use crate::host::denied::Denied;
     use crate::observe::{Tap, short_name};
     use crate::sandbox::Guest;
 
     /// A linker whose functions can be listened to. What is put into the linker that it derefs to cannot.
-    pub struct Linker<T: 'static>(wasmtime::component::Linker<T>);
+    pub struct Linker<T: 'static> {
+        inner: wasmtime::component::Linker<T>,
+        /// Why what is put into it now is denied, if it is.
+        refusal: Option<Arc<str>>,
+    }
 
     /// One interface of a [`Linker`].
     pub struct LinkerInstance<'a, T: 'static> {
         inner: wasmtime::component::LinkerInstance<'a, T>,
         interface: String,
+        refusal: Option<Arc<str>>,
     }
 
     impl<T: 'static> Linker<T> {
         /// An empty linker.
         #[must_use]
         pub fn new(engine: &Engine) -> Self {
-            Self(wasmtime::component::Linker::new(engine))
+            Self { inner: wasmtime::component::Linker::new(engine), refusal: None }
         }
 
         /// The interface of this name, to put functions into.
@@ -40,7 +46,20 @@ pub mod component {
         /// # Errors
         /// When something else has this name.
         pub fn instance(&mut self, name: &str) -> Result<LinkerInstance<'_, T>> {
-            Ok(LinkerInstance { inner: self.0.instance(name)?, interface: name.to_owned() })
+            let (interface, refusal) = (name.to_owned(), self.refusal.clone());
+            Ok(LinkerInstance { inner: self.inner.instance(name)?, interface, refusal })
+        }
+
+        /// Puts in what `link` does, but for its functions, which are never called: in their place stands a
+        /// refusal.
+        ///
+        /// # Errors
+        /// Those of `link`.
+        pub fn denying(&mut self, refusal: &str, link: fn(&mut Self) -> Result<()>) -> Result<()> {
+            self.refusal = Some(refusal.into());
+            let linked = link(self);
+            self.refusal = None;
+            linked
         }
     }
 
@@ -48,13 +67,13 @@ pub mod component {
         type Target = wasmtime::component::Linker<T>;
 
         fn deref(&self) -> &Self::Target {
-            &self.0
+            &self.inner
         }
     }
 
     impl<T: 'static> DerefMut for Linker<T> {
         fn deref_mut(&mut self) -> &mut Self::Target {
-            &mut self.0
+            &mut self.inner
         }
     }
 
@@ -64,6 +83,18 @@ pub mod component {
         /// # Errors
         /// When something else has this name.
         pub fn func_wrap<F, Params, Return>(&mut self, name: &str, function: F) -> Result<()>
+        where
+            F: Fn(StoreContextMut<'_, T>, Params) -> Result<Return> + Send + Sync + 'static,
+            Params: ComponentNamedList + Lift + Serialize + 'static,
+            Return: ComponentNamedList + Lower + Serialize + Denied + 'static,
+        {
+            match self.refusal.clone() {
+                None => self.tapped(name, function),
+                Some(refusal) => self.tapped(name, move |_, _: Params| Return::denied(&refusal)),
+            }
+        }
+
+        fn tapped<F, Params, Return>(&mut self, name: &str, function: F) -> Result<()>
         where
             F: Fn(StoreContextMut<'_, T>, Params) -> Result<Return> + Send + Sync + 'static,
             Params: ComponentNamedList + Lift + Serialize + 'static,

@@ -47,6 +47,8 @@ pub enum Mismatch {
         interface: String,
         /// The line that would grant it.
         grant: String,
+        /// The line that would have it run without, if it can.
+        denial: Option<String>,
     },
     /// It imports something that this agent does not have.
     Unknown {
@@ -124,15 +126,17 @@ pub fn mismatches(surface: &Surface, authority: &Authority) -> Vec<Mismatch> {
         if wasi::offers(name) {
             if authority.wasi.is_none() {
                 let grant = "wasi = \"minimal\"".to_owned();
-                found.push(Mismatch::NotGranted { interface: name.to_string(), grant });
+                found.push(Mismatch::NotGranted { interface: name.to_string(), grant, denial: None });
             }
             continue;
         }
         match offered(name) {
             None => found.push(Mismatch::Unknown { import: name.to_string(), hint: hint(name) }),
             Some((interface, offer)) => {
-                if !authority.has_interface(interface.name) {
-                    found.push(Mismatch::NotGranted { interface: name.to_string(), grant: grant(interface) });
+                if !authority.has_interface(interface.name) && !authority.denies(interface.name) {
+                    let denial = Some(denial(interface));
+                    let (interface, grant) = (name.to_string(), grant(interface));
+                    found.push(Mismatch::NotGranted { interface, grant, denial });
                 }
                 compare(name, functions, offer, &mut found);
             }
@@ -214,6 +218,25 @@ pub fn grant(interface: &Interface) -> String {
     }
 }
 
+/// The line in a plugin's table that has it run without an interface.
+#[must_use]
+pub fn denial(interface: &Interface) -> String {
+    format!("denied = [\"{}\"]", interface.name)
+}
+
+/// What a plugin hears that calls a function of an interface which is denied to it.
+#[must_use]
+pub fn refusal(interface: &Interface) -> String {
+    format!("not granted: {}", grant(interface))
+}
+
+/// Interfaces that are denied to a component which does not import them, by name.
+#[must_use]
+pub fn denied_for_nothing(surface: &Surface, authority: &Authority) -> Vec<&'static str> {
+    let denied = authority.denied().map(|interface| interface.name);
+    denied.filter(|denied| !surface.imports.keys().any(|name| name.short() == *denied)).collect()
+}
+
 /// Grants that a component has no use for, as lines or as the key of what could go as a whole.
 #[must_use]
 pub fn unused(surface: &Surface, authority: &Authority) -> Vec<String> {
@@ -267,8 +290,10 @@ fn list(mismatches: &[Mismatch]) -> String {
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotGranted { interface, grant } => {
-                write!(f, "imports {interface}, which is not granted: add {grant} to its grants")
+            Self::NotGranted { interface, grant, denial } => {
+                write!(f, "imports {interface}, which is not granted: add {grant} to its grants")?;
+                let Some(denial) = denial else { return Ok(()) };
+                write!(f, ", or {denial} to its table to run it without")
             }
             Self::Unknown { import, hint } => write!(f, "imports {import}: {hint}"),
             Self::NoSuchFunction { function } => {

@@ -13,7 +13,8 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::compile::Compiler;
-use super::load;
+use super::engine::Target;
+use super::load::{self, LoadError};
 
 /// So many compiled components are kept.
 const MOST_FILES: usize = 64;
@@ -57,19 +58,20 @@ impl Cache {
         if file.exists() {
             match load::compiled(engine, &file) {
                 Ok(component) => return Ok(Loaded { component, compiled: false, sha256 }),
+                Err(error @ LoadError::NotExecutable(_)) => return Err(error.into()),
                 Err(error) => {
                     tracing::warn!(%error, file = %file.display(), "Cached code is of no use; compiling anew");
                 }
             }
         }
-        let code = self.compiler.compile(component)?;
+        let code = self.compiler.compile(component, Target::of(engine))?;
         self.store(&file, &code)?;
-        let component = load::compiled(engine, &file).map_err(anyhow::Error::from)?;
+        let component = load::compiled(engine, &file)?;
         Ok(Loaded { component, compiled: true, sha256 })
     }
 
     /// Makes the folder if need be, and refuses one that somebody else could write to: what lies in
-    /// it is run as machine code.
+    /// it is run unchecked.
     fn open_folder(&self) -> Result<()> {
         let folder = self.folder.display();
         DirBuilder::new()

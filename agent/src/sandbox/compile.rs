@@ -16,6 +16,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use wasmtime::Engine;
 
+use super::engine::Target;
 use crate::confine;
 
 /// Processor seconds that compiling one component may take.
@@ -47,13 +48,14 @@ impl Compiler {
         Self { cpu_seconds, ..self }
     }
 
-    /// Compiles `component` in a child process.
+    /// Compiles `component` for `target` in a child process.
     ///
     /// # Errors
     /// When the child cannot be started, exceeds its limits, or finds the component wrong.
-    pub(super) fn compile(&self, component: &[u8]) -> Result<Vec<u8>> {
+    pub(super) fn compile(&self, component: &[u8], target: Target) -> Result<Vec<u8>> {
         let mut child = Command::new(&self.program)
-            .args(["compile", "--cpu-seconds", &self.cpu_seconds.to_string()])
+            .args(["compile", "--target", &target.to_string()])
+            .args(["--cpu-seconds", &self.cpu_seconds.to_string()])
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

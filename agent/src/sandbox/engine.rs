@@ -1,6 +1,24 @@
 //! The one engine that every plugin runs on, and its twin in the process that compiles.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 use wasmtime::{Config, Engine, OptLevel};
+
+/// What plugins are compiled for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// This machine's processor. The code is mapped from the cache, and made executable then.
+    #[default]
+    Native,
+    /// Pulley, `wasmtime`'s portable bytecode, which is interpreted: slower, and no memory ever becomes
+    /// executable.
+    Pulley,
+}
+
+/// Pulley with the words and the order of bytes of every machine that the agent runs on.
+const PULLEY: &str = "pulley64";
 
 /// Stack that a plugin's own code may use. Its thread's stack must be larger: host functions run on
 /// what is left.
@@ -11,16 +29,41 @@ pub(crate) const WASM_STACK: usize = 512 * 1024;
 ///
 /// # Errors
 /// When this processor or kernel cannot run it.
-pub fn engine() -> wasmtime::Result<Engine> {
-    Engine::new(config().enable_compiler(false))
+pub fn engine(target: Target) -> wasmtime::Result<Engine> {
+    Engine::new(config_for(target)?.enable_compiler(false))
 }
 
 /// The engine that compiles for [`engine`].
 ///
 /// # Errors
 /// When this processor or kernel cannot run it.
-pub fn compiler() -> wasmtime::Result<Engine> {
-    Engine::new(config().cranelift_opt_level(OptLevel::Speed))
+pub fn compiler(target: Target) -> wasmtime::Result<Engine> {
+    Engine::new(config_for(target)?.cranelift_opt_level(OptLevel::Speed))
+}
+
+impl Target {
+    /// What an engine runs.
+    #[must_use]
+    pub fn of(engine: &Engine) -> Self {
+        if engine.is_pulley() { Self::Pulley } else { Self::Native }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Native => "native",
+            Self::Pulley => "pulley",
+        })
+    }
+}
+
+fn config_for(target: Target) -> wasmtime::Result<Config> {
+    let mut config = config();
+    if target == Target::Pulley {
+        config.target(PULLEY)?;
+    }
+    Ok(config)
 }
 
 /// The engine of a plugin's author, which compiles by itself and counts instructions, as many for the same run

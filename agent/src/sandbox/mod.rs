@@ -151,6 +151,9 @@ impl Sandbox {
         for interface in plugin.authority.linked() {
             (interface.link)(&mut linker).map_err(anyhow::Error::from)?;
         }
+        for interface in plugin.authority.denied() {
+            linker.denying(&admission::refusal(interface), interface.link).map_err(anyhow::Error::from)?;
+        }
         let clock = match plugin.authority.wasi {
             Some(grants::Wasi::Minimal) => {
                 wasi::link(&mut linker).map_err(anyhow::Error::from)?;

@@ -24,6 +24,7 @@ use crate::observe::nanoseconds;
 use crate::observe::values::bytes;
 use crate::replay::stage::{Answer, Functions, Prompter};
 use crate::replay::tape::written;
+use crate::sandbox::admission;
 use crate::sync::lock;
 
 /// When a scenario begins, in nanoseconds since the Unix epoch: the beginning of the year 2026.
@@ -305,7 +306,9 @@ impl World {
             }
             self.met += 1;
         }
-        Ok(json!({"err": {"denied": reason}}))
+        // What returns nothing only ends something.
+        let returns = self.imports.get(function).is_some_and(|ty| ty.results().len() > 0);
+        Ok(if returns { json!({"err": {"denied": reason}}) } else { Value::Null })
     }
 
     /// The answer to what is not expected just now, if it may be asked nevertheless.
@@ -521,6 +524,10 @@ fn permitted(
 ) -> Result<(), String> {
     let text = |index: usize| arguments.get(index).and_then(Value::as_str).unwrap_or_default();
     let bits = |index: usize| arguments.get(index).and_then(Value::as_u64).unwrap_or(0) as u32;
+    let interface = function.split('.').next().unwrap_or_default();
+    if let Some(denied) = authority.denied().find(|denied| denied.name == interface) {
+        return Err(admission::refusal(denied));
+    }
     match function {
         "guest.change-capabilities" => {
             authority.permit_capabilities(Capabilities::from_bits_retain(bits(0) | bits(1)))

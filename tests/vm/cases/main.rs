@@ -78,6 +78,7 @@ const TESTS: &[(&str, On, Needs, Test)] = &[
     ("a_restored_machine_shows_what_was_saved", On::Newest, Needs::Agent, agent::restored),
     ("a_request_refused_to_the_agent_is_survived", On::Newest, Needs::Agent, agent::refused_once),
     ("any_user_can_be_the_agent_s", On::Newest, Needs::Agent, agent::unprivileged),
+    ("an_agent_without_executable_memory_runs_pulley", On::Newest, Needs::Agent, agent::not_executable),
     ("an_agent_without_a_driver_says_what_to_do", On::Newest, Needs::Agent, agent::no_driver),
     ("figures", On::Newest, Needs::Agent, agent::figures),
     ("desktop::a_wish_changes_the_screen", On::Series("6.12"), Needs::Desktop, desktop::wish),

@@ -19,12 +19,12 @@ struct Estimate {
     point_estimate: f64,
 }
 
-/// The tables of the two benchmark groups, each of which answers the same event by a component, by
-/// native code in its place, and by the wire alone.
+/// The tables of the two benchmark groups, each of which answers the same event by a component, by that on
+/// Pulley, by native code in its place, and by the wire alone.
 pub fn tables(figures: &Path) -> anyhow::Result<[Table; 2]> {
     let medians = |group: &str| {
         let median = |function: &str| median(&figures.join(group).join(function).join("new/estimates.json"));
-        anyhow::Ok([median("component")?, median("native")?, median("wire")?])
+        anyhow::Ok([median("component")?, median("pulley")?, median("native")?, median("wire")?])
     };
     Ok([
         table("ring: from the host's wish", medians("ring")?, "< 1.5", "< 3 µs"),
@@ -34,7 +34,7 @@ pub fn tables(figures: &Path) -> anyhow::Result<[Table; 2]> {
 
 fn table(
     title: &str,
-    [component, native, wire]: [f64; 3],
+    [component, pulley, native, wire]: [f64; 4],
     ratio: &'static str,
     difference: &'static str,
 ) -> Table {
@@ -42,10 +42,12 @@ fn table(
         title,
         vec![
             Row::new("by a component", time(component), ""),
+            Row::new("by one on Pulley", time(pulley), ""),
             Row::new("by native code", time(native), ""),
             Row::new("the wire alone", time(wire), ""),
             Row::new("component / native", format!("{:.2}", component / native), ratio),
             Row::new("component - native", time(component - native), difference),
+            Row::new("Pulley / component", format!("{:.2}", pulley / component), ""),
         ],
     )
 }
@@ -67,10 +69,11 @@ mod tests {
 
     #[test]
     fn the_table_compares_a_component_with_native_code() {
-        let text = table("ring", [7500.0, 6000.0, 1200.0], "< 1.5", "< 3 µs").to_string();
+        let text = table("ring", [7500.0, 15_000.0, 6000.0, 1200.0], "< 1.5", "< 3 µs").to_string();
 
         assert!(text.contains("component / native                    1.25         < 1.5"), "{text}");
         assert!(text.contains("component - native                 1.50 µs        < 3 µs"), "{text}");
+        assert!(text.contains("Pulley / component                    2.00"), "{text}");
     }
 
     #[test]

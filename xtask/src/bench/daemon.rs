@@ -36,14 +36,14 @@ struct Event {
 }
 
 impl Folder {
-    /// Makes the folder.
-    pub fn make(workspace: &Workspace) -> anyhow::Result<Self> {
+    /// Makes the folder, for a daemon whose plugins run on `engine`.
+    pub fn make(workspace: &Workspace, engine: &str) -> anyhow::Result<Self> {
         let path = workspace.target.join("bench-daemon");
         let component = workspace.root.join("target/plugins/display.wasm");
         fs::create_dir_all(&path).with_context(|| format!("Making {}", path.display()))?;
         let folder = Self { path };
         let config = folder.config();
-        fs::write(&config, agent_toml(&component))
+        fs::write(&config, agent_toml(&component, engine))
             .with_context(|| format!("Writing {}", config.display()))?;
         Ok(folder)
     }
@@ -113,12 +113,13 @@ pub fn median(mut times: Vec<Duration>) -> Option<Duration> {
 }
 
 /// One plugin with what it needs, on a desktop that costs nothing.
-fn agent_toml(component: &Path) -> String {
+fn agent_toml(component: &Path, engine: &str) -> String {
     // A JSON string is a TOML string.
     let component = serde_json::Value::from(component.to_string_lossy());
     format!(
         "driver = \"simulated\"\n\
          cache = \"cache\"\n\
+         engine = \"{engine}\"\n\
          \n\
          [outputs]\n\
          backend = \"headless\"\n\
@@ -164,6 +165,8 @@ mod tests {
 
     #[test]
     fn a_component_with_an_odd_path_is_still_named() {
-        assert!(agent_toml(Path::new("/a \"b\"/c.wasm")).contains(r#"component = "/a \"b\"/c.wasm""#));
+        assert!(
+            agent_toml(Path::new("/a \"b\"/c.wasm"), "native").contains(r#"component = "/a \"b\"/c.wasm""#)
+        );
     }
 }

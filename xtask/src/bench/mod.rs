@@ -58,7 +58,8 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     tables.extend(plugins::tables(&figures)?);
 
     println!("\nThe daemon: starting it several times, then leaving it idle");
-    tables.push(measure(&workspace, options.quick)?);
+    tables.push(measure("daemon, display alone", "native", &workspace, options.quick)?);
+    tables.push(measure("daemon, display alone on Pulley", "pulley", &workspace, options.quick)?);
     match desktop::Desktop::start(&workspace) {
         Ok(desktop) => tables.push(idle("daemon, all plugins on X11", desktop.daemon(), "", options.quick)?),
         Err(error) => println!("SKIPPED the daemon on a desktop: {error:#}"),
@@ -85,10 +86,10 @@ fn bench(workspace: &Workspace, names: &[&str], quick: bool) -> Command {
 }
 
 /// Starts the daemon with an empty and with a filled cache, and watches it do nothing.
-fn measure(workspace: &Workspace, quick: bool) -> anyhow::Result<Table> {
+fn measure(heading: &str, engine: &str, workspace: &Workspace, quick: bool) -> anyhow::Result<Table> {
     let starts = if quick { 3 } else { 5 };
     let program = workspace.bellhop(Profile::Bench);
-    let folder = Folder::make(workspace)?;
+    let folder = Folder::make(workspace, engine)?;
 
     let mut cold = Vec::new();
     for _ in 0..starts {
@@ -102,7 +103,7 @@ fn measure(workspace: &Workspace, quick: bool) -> anyhow::Result<Table> {
 
     let time = |times| median(times).map_or_else(|| "none".to_owned(), say::duration);
     let daemon = folder.start(&program)?;
-    let mut table = idle("daemon, display alone", daemon.id(), "< 12 MB", quick)?;
+    let mut table = idle(heading, daemon.id(), "< 12 MB", quick)?;
     table.prepend([
         Row::new("ready, cold cache", time(cold), ""),
         Row::new("ready, warm cache", time(warm), "< 50 ms"),

@@ -15,8 +15,8 @@ pub use figures::figures;
 pub use hints::{after_the_start, before_the_start, burst, several_displays, stream};
 pub use services::properties;
 pub use trouble::{
-    host_resets, killed, let_go, no_driver, rebound, refused_once, reloaded, restored, taken, two_agents,
-    unprivileged,
+    host_resets, killed, let_go, no_driver, not_executable, rebound, refused_once, reloaded, restored, taken,
+    two_agents, unprivileged,
 };
 
 /// A machine with the agent in it, not started.

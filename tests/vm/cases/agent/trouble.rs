@@ -1,9 +1,11 @@
 //! What goes wrong, or away, and comes back.
 
+use std::path::Path;
+
 use anyhow::ensure;
 use vm::{AGENT_TOML, Context, Machine, eventually};
 
-use super::{kill, last_is, launch, ready, shows, start, until};
+use super::{at_last, kill, last_is, launch, ready, shows, start, until};
 use crate::bare::HOLDER;
 use crate::programs;
 
@@ -213,6 +215,38 @@ pub fn unprivileged(context: &Context) -> anyhow::Result<()> {
 
     shows(&mut machine, "user/agent", "HEADLESS0 1280x800+0+0")?;
     ensure!(machine.run("cat /run/user/name")?.trim() == "user");
+    Ok(())
+}
+
+/// Where the kernel lets no memory become executable, an agent whose plugins are bytecode follows wishes, and one
+/// whose plugins are native code says what to do.
+pub fn not_executable(context: &Context) -> anyhow::Result<()> {
+    // `PR_SET_MDWE` with `PR_MDWE_REFUSE_EXEC_GAIN`, by the number of `prctl` on this processor.
+    const DENYING: &str = "perl -e 'syscall(157, 65, 1, 0, 0, 0) == 0 or die; exec @ARGV'";
+    let perl = Path::new("/usr/bin/perl");
+    if !perl.exists() {
+        println!("SKIPPED: there is no {}, by which it is asked for", perl.display());
+        return Ok(());
+    }
+    let settings = format!("engine = \"pulley\"\n{AGENT_TOML}");
+    let mut machine = context.machine().agent(&settings).program("bin/perl", perl).launch()?;
+
+    machine.run(&format!(
+        "setsid {DENYING} bellhop run --config /etc/agent.toml >/run/agent.log 2>&1 & echo $! >/run/agent.pid"
+    ))?;
+    ready(&mut machine, "agent")?;
+    machine.host()?.order("hint 0 1280 800")?;
+    shows(&mut machine, "agent", "HEADLESS0 1280x800+0+0")?;
+    ensure!(capabilities(&machine)? == "graphics");
+
+    kill(&mut machine, "agent")?;
+    machine.run(&format!(
+        "sed -i s/pulley/native/ /etc/agent.toml
+         setsid {DENYING} bellhop run --config /etc/agent.toml >/run/native.log 2>&1 &"
+    ))?;
+    at_last(&mut machine, "native", "grep -q 'Ready running=0' /run/native.log")?;
+    let said = machine.run("grep 'Not admitted' /run/native.log")?;
+    ensure!(said.contains("Set `engine = \"pulley\"` in agent.toml"), "{said}");
     Ok(())
 }
 
