@@ -344,6 +344,44 @@ fn a_plugin_does_in_a_replay_what_it_did_when_it_was_recorded() {
 }
 
 #[test]
+fn a_record_becomes_a_scenario_that_the_plugin_passes_and_another_does_not() {
+    let record = recorded("scenario-display");
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+    let [file, scenario] = ["record", "scenario.toml"].map(|name| folder.path().join(name));
+    std::fs::write(&file, record).expect("a file");
+    let plugin = |arguments: &[&Path]| {
+        Command::new(bellhop()).arg("plugin").args(arguments).output().expect("bellhop can be started")
+    };
+
+    let component = plugin_component("display");
+    let made = plugin(&["scenario".as_ref(), &file, "--plugin".as_ref(), &component]);
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made));
+    let made = text(&made);
+    for expected in [
+        "[plugins.scenario-display]",
+        "events = [\"display-change\", \"restored\"]",
+        "desktop = [\"outputs\"]",
+        "  { start = true },",
+        "  { events = [\"display-change\"] },",
+        "    { expect = \"display.fetch\", arguments = [true], ok = ",
+    ] {
+        assert!(made.lines().any(|line| line.starts_with(expected)), "{expected}: {made}");
+    }
+    std::fs::write(&scenario, &made).expect("a file");
+    let passed = plugin(&["test".as_ref(), &scenario]);
+    assert_eq!(passed.status.code(), Some(0), "{}", text(&passed));
+
+    std::fs::write(&scenario, made.replace("width = 1234", "width = 1236")).expect("a file");
+    let same = plugin(&["test".as_ref(), &scenario]);
+    assert_eq!(same.status.code(), Some(0), "what is asked for changed with the answers: {}", text(&same));
+
+    std::fs::write(&scenario, made.replacen("width = 1234", "width = 1236", 1)).expect("a file");
+    let other = plugin(&["test".as_ref(), &scenario]);
+    assert_eq!(other.status.code(), Some(1), "{}", text(&other));
+    assert!(text(&other).contains("  seen      outputs.apply("), "{}", text(&other));
+}
+
+#[test]
 fn a_replay_shows_where_a_plugin_does_something_else() {
     let record = recorded("replay-display");
     let display = plugin_component("display");

@@ -23,5 +23,6 @@ pub mod plugin;
 pub mod reload;
 pub mod replay;
 pub mod sandbox;
+pub mod scenario;
 pub mod service;
 pub mod sync;

@@ -2,6 +2,8 @@
 //!
 //! A caller sees plain values; the packets stay in this crate.
 
+use zerocopy::IntoBytes as _;
+
 use crate::wire::display::{self, DisplayDef, DisplayFlags, MAX_DISPLAYS};
 use crate::wire::visible_region::{self, Rect};
 use crate::wire::{
@@ -9,7 +11,6 @@ use crate::wire::{
     Malformed, ReportGuestStatus, Request, RequestHeader, RequestSpec, RequestType, SeamlessMode, Status,
 };
 use crate::{Driver, Error, Result};
-use zerocopy::IntoBytes as _;
 
 /// What the host wants of one display. What is `None` is to stay as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

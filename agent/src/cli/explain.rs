@@ -48,7 +48,8 @@ pub(super) fn explain(options: &Options) -> Result<Verdict> {
     }
 }
 
-fn show(path: &Path, bytes: &[u8], plugin: Option<&Plugin>) -> Result<Verdict> {
+/// Says all of it of a component, and holds it against a plugin's grants.
+pub(super) fn show(path: &Path, bytes: &[u8], plugin: Option<&Plugin>) -> Result<Verdict> {
     say!("{}  {} bytes\nsha256 {}", path.display(), bytes.len(), digest(bytes));
     let surface = match Surface::of_component(bytes) {
         Ok(surface) => surface,

@@ -14,6 +14,7 @@ mod demo;
 mod drivers;
 mod explain;
 mod metrics;
+mod plugin;
 mod quantities;
 mod record;
 mod reload;
@@ -49,11 +50,11 @@ const EXIT_CODES: &str = "\
 Exit status:
   0   all is well
   1   something failed while running; of status and top, a plugin does not do well; of replay, the
-      plugin asks for something else than it did
+      plugin asks for something else than it did; of plugin test, a scenario failed
   2   the command line is wrong
   69  there is no VMMDev device that can be driven, or no agent that answers
   75  another agent has what every plugin needs for itself
-  78  agent.toml, or a component that it names, is wrong";
+  78  agent.toml, a file of scenarios, or a component that it names, is wrong";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -105,6 +106,9 @@ enum Command {
     /// Prints what changed. When the new configuration, or a plugin of it, is wrong, all stays as it is, and
     /// it says why.
     Reload(agent::AgentOption),
+    /// Write, build, test and hand on a plugin
+    #[command(subcommand)]
+    Plugin(plugin::Command),
     /// Play a host and a guest in one process, and show each step of each ring
     #[cfg(feature = "simulated")]
     Demo(demo::Options),
@@ -172,6 +176,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Record(options) => record::record(&options),
         Command::Replay(options) => replay::replay(&options),
         Command::Reload(options) => reload::reload(&options),
+        Command::Plugin(command) => plugin::plugin(&command),
         #[cfg(feature = "simulated")]
         Command::Demo(options) => demo::demo(&options),
         Command::Completions { shell } => {

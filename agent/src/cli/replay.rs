@@ -67,7 +67,7 @@ pub(super) fn replay(options: &Options) -> Result<Verdict> {
 }
 
 /// The plugin of the record that is meant.
-fn chosen<'a>(name: Option<&str>, plugins: &'a [Recorded]) -> Result<&'a Recorded> {
+pub(super) fn chosen<'a>(name: Option<&str>, plugins: &'a [Recorded]) -> Result<&'a Recorded> {
     let names: Vec<_> = plugins.iter().map(|plugin| plugin.name.as_str()).collect();
     let names = names.join(", ");
     match (name, plugins) {

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use bellhop_agent::control::protocol::{Ask, Line, Said};
+use bellhop_agent::observe::values::cut;
 use bellhop_agent::observe::{AGENT, Notice, What};
 use clap::Args;
 use driver_core::wire::Events;
@@ -90,23 +91,14 @@ fn called_with(function: &str, arguments: &[Value]) -> String {
 }
 
 fn list(values: &[Value]) -> String {
-    short(values.iter().map(Value::to_string).collect::<Vec<_>>().join(", "))
+    cut(values.iter().map(Value::to_string).collect::<Vec<_>>().join(", "), LONGEST)
 }
 
 fn outcome(result: &Value, fault: Option<&str>, took: u64) -> String {
     let result = match (fault, result) {
-        (Some(fault), _) => format!("FAULT {}", short(fault.to_owned())),
+        (Some(fault), _) => format!("FAULT {}", cut(fault.to_owned(), LONGEST)),
         (None, Value::Null) => "done".to_owned(),
-        (None, result) => short(result.to_string()),
+        (None, result) => cut(result.to_string(), LONGEST),
     };
     format!("{result}, {}", quantities::span(took))
-}
-
-/// Cuts what is too long for a line.
-fn short(mut text: String) -> String {
-    if let Some((at, _)) = text.char_indices().nth(LONGEST) {
-        text.truncate(at);
-        text.push('…');
-    }
-    text
 }

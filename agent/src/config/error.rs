@@ -40,7 +40,7 @@ pub struct Problem {
 
 impl Problem {
     /// A problem at a range of bytes of `text`.
-    pub(super) fn at(text: &str, span: Range<usize>, message: String) -> Self {
+    pub(crate) fn at(text: &str, span: Range<usize>, message: String) -> Self {
         let start = text.floor_char_boundary(span.start.min(text.len()));
         let end = text.floor_char_boundary(span.end.clamp(start, text.len()));
         let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
@@ -56,7 +56,7 @@ impl Problem {
 }
 
 impl ConfigError {
-    pub(super) fn wrong(path: &Path, mut problems: Vec<Problem>) -> Self {
+    pub(crate) fn wrong(path: &Path, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| (problem.line, problem.column));
         Self::Wrong { path: path.to_owned(), problems }
     }

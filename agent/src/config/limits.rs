@@ -25,13 +25,13 @@ macro_rules! limits {
         /// Limits as written: what is absent is inherited.
         #[derive(Debug, Default, Deserialize)]
         #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-        pub(super) struct LimitsTable {
+        pub(crate) struct LimitsTable {
             $($name: Option<Spanned<$type>>,)+
         }
 
         impl LimitsTable {
             /// These limits, and of `base` those that are not given. Each beyond its ceiling is a problem.
-            pub(super) fn over(&self, base: Limits, problems: &mut Vec<Spanned<String>>) -> Limits {
+            pub(crate) fn over(&self, base: Limits, problems: &mut Vec<Spanned<String>>) -> Limits {
                 let mut limits = base;
                 $(if let Some(given) = &self.$name {
                     limits.$name = *given.get_ref();

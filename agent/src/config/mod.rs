@@ -2,6 +2,7 @@
 
 mod error;
 mod limits;
+mod manifest;
 mod process;
 mod units;
 
@@ -13,11 +14,12 @@ use toml::Spanned;
 
 pub use error::{ConfigError, Problem};
 pub use limits::Limits;
+pub use manifest::{Build, MANIFEST, Manifest, Need};
 pub use process::Process;
 pub use units::{Bytes, Span};
 
 use crate::grants::{Authority, GrantsTable};
-use limits::LimitsTable;
+pub(crate) use limits::LimitsTable;
 
 /// Where `bellhop` looks for its configuration when it is not told.
 pub const DEFAULT_PATH: &str = "/etc/bellhop/agent.toml";
@@ -43,8 +45,11 @@ struct File {
     #[serde(default)]
     limits: LimitsTable,
     #[serde(default)]
-    plugins: BTreeMap<Spanned<String>, PluginTable>,
+    plugins: PluginTables,
 }
+
+/// The plugins' tables, by their names, as written.
+pub(crate) type PluginTables = BTreeMap<Spanned<String>, PluginTable>;
 
 /// Which driver services the VMMDev device.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -139,7 +144,7 @@ fn backend<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bellhop_
 /// One plugin, as written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct PluginTable {
+pub(crate) struct PluginTable {
     component: Spanned<PathBuf>,
     sha256: Option<Spanned<String>>,
     #[serde(default = "yes")]
@@ -236,13 +241,7 @@ impl Config {
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut found = Vec::new();
         let defaults = file.limits.over(Limits::default(), &mut found);
-        let mut plugins = Vec::new();
-        for (name, table) in file.plugins {
-            match plugin(&name, table, folder, defaults) {
-                Ok(plugin) => plugins.push(plugin),
-                Err(problems) => found.extend(problems),
-            }
-        }
+        let plugins = plugins(file.plugins, folder, defaults, &mut found);
         if !found.is_empty() {
             let problems =
                 found.into_iter().map(|at| Problem::at(text, at.span(), at.into_inner())).collect();
@@ -280,6 +279,23 @@ impl Config {
         ];
         keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
     }
+}
+
+/// Makes sense of the plugins' tables, as far as that can be done, and adds to what was found wrong.
+pub(crate) fn plugins(
+    tables: PluginTables,
+    folder: &Path,
+    defaults: Limits,
+    found: &mut Vec<Spanned<String>>,
+) -> Vec<Plugin> {
+    let mut plugins = Vec::new();
+    for (name, table) in tables {
+        match plugin(&name, table, folder, defaults) {
+            Ok(plugin) => plugins.push(plugin),
+            Err(problems) => found.extend(problems),
+        }
+    }
+    plugins
 }
 
 /// Makes sense of one plugin's table, or says all that is wrong with it.
@@ -332,7 +348,8 @@ fn plugin(
     })
 }
 
-fn read(path: &Path) -> Result<String, ConfigError> {
+/// Reads a text file that is not larger than `agent.toml` may be.
+pub(crate) fn read(path: &Path) -> Result<String, ConfigError> {
     use std::io::Read;
     let unreadable = |error| ConfigError::Unreadable { path: path.to_owned(), error };
     let file = std::fs::File::open(path).map_err(unreadable)?;

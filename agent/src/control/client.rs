@@ -5,10 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::protocol::{Ask, Reply, Request, Said};
-
-/// The longest line that is taken from an agent, in bytes: a recorded call with contents, and then some.
-const LONGEST_LINE: u64 = 64 << 20;
+use super::protocol::{Ask, LONGEST_LINE, Reply, Request, Said};
 
 /// How long an agent may take to answer what it knows.
 const PATIENCE: Duration = Duration::from_secs(10);

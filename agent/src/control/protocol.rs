@@ -21,6 +21,9 @@ pub const RECORD_VERSION: u32 = 1;
 /// The longest request, in bytes.
 pub const LONGEST_REQUEST: usize = 16 << 10;
 
+/// The longest line of a reply or a record, in bytes: a call recorded with contents, and then some.
+pub const LONGEST_LINE: u64 = 64 << 20;
+
 /// A request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

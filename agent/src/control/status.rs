@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use driver_core::wire::Events;
 use serde::{Deserialize, Serialize};
 
-use crate::observe::{AGENT, Board, Counts, Tally};
+use crate::observe::{AGENT, Board, Counts, Tally, nanoseconds};
 use crate::plugin::{Phase, State};
 
 /// The whole agent. Times are in nanoseconds, sizes in bytes.
@@ -257,8 +257,4 @@ fn names(events: Events) -> Vec<String> {
 
 pub(super) fn since_epoch(time: SystemTime) -> u64 {
     nanoseconds(time.duration_since(UNIX_EPOCH).unwrap_or_default())
-}
-
-fn nanoseconds(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

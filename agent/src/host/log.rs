@@ -5,7 +5,7 @@ use super::bindings::bellhop::guest::log::{self, Level};
 use crate::plugin::Record;
 
 /// The longest line that is taken, in bytes.
-const LONGEST_LINE: usize = 4096;
+pub(crate) const LONGEST_LINE: usize = 4096;
 
 impl log::Host for Host {
     fn write(&mut self, level: Level, message: String) {

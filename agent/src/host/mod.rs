@@ -38,7 +38,7 @@ use crate::plugin::{Record, Used};
 
 pub(crate) use clipboard::{ClipboardRead, ClipboardWanted, told};
 pub(crate) use hgcm::HgcmEnd;
-pub(crate) use log::{log_line, printable};
+pub(crate) use log::{LONGEST_LINE, log_line, printable};
 pub(crate) use properties::PropertyNews;
 pub use tapped::component::Linker;
 

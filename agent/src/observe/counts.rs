@@ -48,16 +48,6 @@ impl Tally {
         self.took += took;
         self.longest = self.longest.max(took);
     }
-
-    /// All of several.
-    pub fn sum<'a>(tallies: impl IntoIterator<Item = &'a Self>) -> Self {
-        tallies.into_iter().fold(Self::default(), |sum, tally| Self {
-            count: sum.count + tally.count,
-            failed: sum.failed + tally.failed,
-            took: sum.took + tally.took,
-            longest: sum.longest.max(tally.longest),
-        })
-    }
 }
 
 impl Counts {

@@ -1,5 +1,6 @@
 //! A driver whose requests, services and events are counted and told.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -7,8 +8,7 @@ use std::time::{Duration, Instant};
 use driver_core::wire::{Capabilities, Events, RequestHeader, RequestType, Status};
 use driver_core::{Canceller, CapabilityState, Driver, HgcmClient, HgcmParameter, Result, Wake};
 
-use super::notice::nanoseconds;
-use super::{Counts, Tap, What};
+use super::{Counts, Tap, What, nanoseconds};
 use crate::sync::lock;
 
 /// A session with the device as one plugin uses it, or the agent itself.
@@ -94,12 +94,8 @@ impl Driver for Watched {
         let failed = failed(&outcome);
         {
             let mut counts = self.tap.lock();
-            let requests = &mut counts.requests;
-            match request.name() {
-                Some(name) => Counts::tally(requests, name),
-                None => Counts::tally(requests, &request.to_string()),
-            }
-            .count(!failed, took);
+            let name = request.name().map_or_else(|| Cow::Owned(request.to_string()), Cow::Borrowed);
+            Counts::tally(&mut counts.requests, &name).count(!failed, took);
         }
         if self.tap.is_listened_to() {
             let (request, status) = (request.to_string(), word(&outcome));

@@ -22,7 +22,7 @@ use serde_json::Value;
 pub use counts::{Counts, Tally};
 pub use driver::Watched;
 pub use listener::{Listener, Taken};
-pub use notice::{Notice, What};
+pub use notice::{Notice, What, nanoseconds};
 
 use crate::config;
 use crate::host::PACKAGE;
@@ -221,7 +221,7 @@ impl Tap {
 
     /// Tells all who listen to this plugin.
     pub fn tell(&self, what: What) {
-        let at = nanoseconds(self.exchange.started);
+        let at = nanoseconds(self.exchange.started.elapsed());
         let mut notice = Notice { at, plugin: self.plugin.to_string(), what };
         let listeners = lock(&self.exchange.listeners);
         // With contents first: they are then taken out for the others.
@@ -283,7 +283,7 @@ impl Calling<'_> {
         tap.lock().calls.entry(export).or_default().count(well, took);
         if tap.is_listened_to() {
             let (result, fault) = apart(outcome(tap.shows_contents()));
-            let took = notice::nanoseconds(took);
+            let took = nanoseconds(took);
             tap.tell(What::Return { function: export.to_owned(), result, fault, took });
         }
     }
@@ -301,7 +301,7 @@ impl Asked<'_> {
     /// It ended.
     pub fn answered<R: Serialize>(self, answer: &wasmtime::Result<R>) {
         let Self { tap, function, arguments, begun } = self;
-        let took = notice::nanoseconds(begun.elapsed());
+        let took = nanoseconds(begun.elapsed());
         let outcome = match answer {
             // What bindings return is a tuple of one result, or of none.
             Ok(results) => Ok(self::arguments(results, tap.shows_contents()).pop().unwrap_or_default()),
@@ -341,10 +341,6 @@ pub fn short_name(interface: &str, function: &str) -> String {
 
 /// Which plugins a listener hears: those that are named, or all.
 pub type Names = BTreeSet<String>;
-
-fn nanoseconds(since: Instant) -> u64 {
-    notice::nanoseconds(since.elapsed())
-}
 
 #[cfg(test)]
 mod tests {

@@ -103,6 +103,6 @@ impl Notice {
 }
 
 /// A duration in nanoseconds, as far as they can be counted.
-pub(super) fn nanoseconds(duration: Duration) -> u64 {
+pub fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -37,6 +37,22 @@ pub fn bytes(bytes: &[u8], contents: bool) -> Value {
     Value::Object(Map::from_iter([(BYTES.to_owned(), value)]))
 }
 
+/// A number as JSON, which has no infinity: that is a string.
+#[must_use]
+pub fn float(value: f64) -> Value {
+    Number::from_f64(value).map_or_else(|| Value::String(value.to_string()), Value::Number)
+}
+
+/// Cuts what is longer than `most` characters.
+#[must_use]
+pub fn cut(mut text: String, most: usize) -> String {
+    if let Some((at, _)) = text.char_indices().nth(most) {
+        text.truncate(at);
+        text.push('…');
+    }
+    text
+}
+
 /// Takes the contents out of a value that was shown with them.
 pub fn redact(value: &mut Value) {
     match value {
@@ -180,8 +196,7 @@ impl ser::Serializer for Shaper {
     }
 
     fn serialize_f64(self, value: f64) -> Shaped {
-        // JSON has no infinity.
-        json(Number::from_f64(value).map_or_else(|| Value::String(value.to_string()), Value::Number))
+        json(float(value))
     }
 
     fn serialize_char(self, value: char) -> Shaped {
@@ -293,43 +308,8 @@ impl Tuple {
         self.items.push(value.serialize(self.shaper)?.json());
         Ok(())
     }
-}
 
-impl ser::SerializeTuple for Tuple {
-    type Ok = Shape;
-    type Error = Unshapable;
-
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unshapable> {
-        self.add(value)
-    }
-
-    fn end(self) -> Shaped {
-        within(self.case, self.items.into())
-    }
-}
-
-impl ser::SerializeTupleStruct for Tuple {
-    type Ok = Shape;
-    type Error = Unshapable;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unshapable> {
-        self.add(value)
-    }
-
-    fn end(self) -> Shaped {
-        within(self.case, self.items.into())
-    }
-}
-
-impl ser::SerializeTupleVariant for Tuple {
-    type Ok = Shape;
-    type Error = Unshapable;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unshapable> {
-        self.add(value)
-    }
-
-    fn end(self) -> Shaped {
+    fn whole(self) -> Shaped {
         within(self.case, self.items.into())
     }
 }
@@ -340,40 +320,40 @@ impl Record {
         self.fields.insert(kebab(key), value);
         Ok(())
     }
-}
 
-impl ser::SerializeStruct for Record {
-    type Ok = Shape;
-    type Error = Unshapable;
-
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        key: &'static str,
-        value: &T,
-    ) -> Result<(), Unshapable> {
-        self.add(key, value)
-    }
-
-    fn end(self) -> Shaped {
+    fn whole(self) -> Shaped {
         within(self.case, self.fields.into())
     }
 }
 
-impl ser::SerializeStructVariant for Record {
-    type Ok = Shape;
-    type Error = Unshapable;
+/// Serde tells apart by a trait each what is one here.
+macro_rules! grows {
+    ($($which:ident for $under_way:ty: $add:ident($($key:ident)?)),+ $(,)?) => {
+        $(impl ser::$which for $under_way {
+            type Ok = Shape;
+            type Error = Unshapable;
 
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        key: &'static str,
-        value: &T,
-    ) -> Result<(), Unshapable> {
-        self.add(key, value)
-    }
+            fn $add<T: Serialize + ?Sized>(
+                &mut self,
+                $($key: &'static str,)?
+                value: &T,
+            ) -> Result<(), Unshapable> {
+                self.add($($key,)? value)
+            }
 
-    fn end(self) -> Shaped {
-        within(self.case, self.fields.into())
-    }
+            fn end(self) -> Shaped {
+                self.whole()
+            }
+        })+
+    };
+}
+
+grows! {
+    SerializeTuple for Tuple: serialize_element(),
+    SerializeTupleStruct for Tuple: serialize_field(),
+    SerializeTupleVariant for Tuple: serialize_field(),
+    SerializeStruct for Record: serialize_field(key),
+    SerializeStructVariant for Record: serialize_field(key),
 }
 
 #[cfg(test)]

@@ -8,30 +8,30 @@ use driver_core::wire::Events;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// So many faults in a row, and a plugin is quarantined.
-pub(super) const MOST: u32 = 5;
+pub(crate) const MOST: u32 = 5;
 
 /// This long without a fault, and earlier ones are forgotten.
 const HEALTHY: Duration = Duration::from_secs(60);
 
 /// The faults of a plugin since it was last healthy, and what they led to.
 #[derive(Debug, Default)]
-pub(super) struct Faults {
-    pub(super) in_a_row: u32,
+pub(crate) struct Faults {
+    pub(crate) in_a_row: u32,
     last: Option<Instant>,
     /// Events that a fault happened on. From then on each comes alone, so that the next fault tells
     /// which of them it is.
     suspects: Events,
     /// Events that it faulted on twice: it is not called for them.
-    pub(super) masked: Events,
+    pub(crate) masked: Events,
     /// Those of them that came.
-    pub(super) missed: Events,
+    pub(crate) missed: Events,
     /// Events that were masked, and given back once. They are not given back again.
     given_back: Events,
 }
 
 /// What is to follow a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sequel {
+pub(crate) enum Sequel {
     /// It is rebuilt after a pause. These events are masked from now on.
     Rebuild { pause: Duration, masked: Events },
     /// It is left off.
@@ -40,7 +40,7 @@ pub(super) enum Sequel {
 
 impl Faults {
     /// Records a fault on `events`.
-    pub(super) fn record(&mut self, events: Events, now: Instant) -> Sequel {
+    pub(crate) fn record(&mut self, events: Events, now: Instant) -> Sequel {
         self.last = Some(now);
         self.in_a_row += 1;
         let masked = self.suspects & events;
@@ -55,7 +55,7 @@ impl Faults {
 
     /// Divides events into those to call the plugin for now, and those to call it for next. Masked ones
     /// are neither.
-    pub(super) fn divide(&mut self, events: Events) -> (Events, Events) {
+    pub(crate) fn divide(&mut self, events: Events) -> (Events, Events) {
         self.missed |= events & self.masked;
         let events = events - self.masked;
         match (events & self.suspects).iter().next() {
@@ -65,13 +65,13 @@ impl Faults {
     }
 
     /// When earlier faults will be forgotten, if there were any.
-    pub(super) fn healthy_at(&self) -> Option<Instant> {
+    pub(crate) fn healthy_at(&self) -> Option<Instant> {
         self.last.map(|last| last + HEALTHY)
     }
 
     /// Forgets earlier faults, and gives masked events back unless they were before: those, and those of
     /// them that came meanwhile.
-    pub(super) fn forget(&mut self) -> (Events, Events) {
+    pub(crate) fn forget(&mut self) -> (Events, Events) {
         let back = self.masked - self.given_back;
         let missed = self.missed & back;
         *self = Self {

@@ -1,6 +1,6 @@
 //! One plugin's life: its thread, its incarnations, what becomes of its faults.
 
-mod faults;
+pub(crate) mod faults;
 mod state;
 mod succession;
 

@@ -5,14 +5,11 @@ use std::io::{BufRead, Read};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::control::protocol::{Header, Line, RECORD_VERSION};
+use crate::control::protocol::{Header, LONGEST_LINE, Line, RECORD_VERSION};
 use crate::observe::What;
 
-/// The longest line of a record, in bytes.
-const LONGEST_LINE: u64 = 64 << 20;
-
 /// The export with which a record of a plugin begins.
-pub(super) const INIT: &str = "lifecycle.init";
+pub(crate) const INIT: &str = "lifecycle.init";
 
 /// Why a record cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -57,39 +54,39 @@ struct Lines<R> {
 
 /// One call of an export.
 #[derive(Debug)]
-pub(super) struct Call {
+pub(crate) struct Call {
     /// In which line it stands.
-    pub(super) line: u64,
+    pub(crate) line: u64,
     /// When it began, in nanoseconds since the agent started.
-    pub(super) at: u64,
-    pub(super) function: String,
-    pub(super) arguments: Vec<Value>,
+    pub(crate) at: u64,
+    pub(crate) function: String,
+    pub(crate) arguments: Vec<Value>,
     /// What it asked for.
-    pub(super) asked: Vec<Asked>,
+    pub(crate) asked: Vec<Asked>,
     /// What came of it; nothing if the record ends before.
-    pub(super) end: Option<End>,
+    pub(crate) end: Option<End>,
 }
 
 /// One host call.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// In which line it stands.
-    pub(super) line: u64,
+    pub(crate) line: u64,
     /// When it had ended, in nanoseconds since the agent started.
-    pub(super) at: u64,
-    pub(super) function: String,
-    pub(super) arguments: Vec<Value>,
+    pub(crate) at: u64,
+    pub(crate) function: String,
+    pub(crate) arguments: Vec<Value>,
     /// What it returned, or the trap that ended it.
-    pub(super) answer: Result<Value, String>,
+    pub(crate) answer: Result<Value, String>,
 }
 
 /// How a call ended.
 #[derive(Debug)]
-pub(super) struct End {
+pub(crate) struct End {
     /// In which line it stands.
-    pub(super) line: u64,
+    pub(crate) line: u64,
     /// What the plugin returned, or the fault that ended it.
-    pub(super) answer: Result<Value, String>,
+    pub(crate) answer: Result<Value, String>,
 }
 
 impl<R: BufRead> Record<R> {
@@ -110,7 +107,7 @@ impl<R: BufRead> Record<R> {
     }
 
     /// The next call of a plugin, with all that belongs to it.
-    pub(super) fn next_call(&mut self, plugin: &str) -> Result<Option<Call>, RecordError> {
+    pub(crate) fn next_call(&mut self, plugin: &str) -> Result<Option<Call>, RecordError> {
         let mut current: Option<Call> = None;
         while let Some(line) = self.lines.next()? {
             let notice = match line {

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::Difference;
 use super::record::Asked;
+use super::stage::{Answer, Prompter};
 
 /// Interfaces whose calls are not compared: what a plugin says in its log, and how often it looks at the
 /// clock, is its own affair.
@@ -13,7 +14,7 @@ const UNCOMPARED: [&str; 2] = ["log.", "clock."];
 
 /// The host calls of one recorded call, as far as they have not been made again.
 #[derive(Default)]
-pub(super) struct Tape {
+pub(crate) struct Tape {
     asked: VecDeque<Asked>,
     /// How many were made again.
     pub(super) made: u64,
@@ -23,16 +24,6 @@ pub(super) struct Tape {
     started: u64,
     /// The first difference.
     pub(super) difference: Option<Difference>,
-}
-
-/// What a host call comes to.
-pub(super) enum Answer {
-    /// It returns this.
-    Returns(Value),
-    /// It traps, as it did then.
-    Traps(String),
-    /// It was not made then: see [`Tape::difference`].
-    Differs,
 }
 
 impl Tape {
@@ -45,26 +36,6 @@ impl Tape {
         self.now = at;
         self.made = 0;
         self.asked = asked.into();
-    }
-
-    /// Answers a host call as it was answered then.
-    pub(super) fn answer(&mut self, function: &str, arguments: &[Value]) -> Answer {
-        match function {
-            "log.write" => return Answer::Returns(Value::Null),
-            "clock.monotonic" | "clock.wall" => return Answer::Returns(self.time(function)),
-            _ => {}
-        }
-        match self.next_compared() {
-            Some(asked) if asked.function == function && asked.arguments == arguments => {
-                self.made += 1;
-                self.now = asked.at;
-                asked.answer.map_or_else(Answer::Traps, Answer::Returns)
-            }
-            other => {
-                self.difference = Some(self.differs(other, Some(written(function, arguments))));
-                Answer::Differs
-            }
-        }
     }
 
     /// What is left once the plugin has returned: what it did not ask for this time.
@@ -104,12 +75,34 @@ impl Tape {
     }
 }
 
+impl Prompter for Tape {
+    /// Answers a host call as it was answered then.
+    fn answer(&mut self, function: &str, arguments: Vec<Value>) -> Answer {
+        match function {
+            "log.write" => return Answer::Returns(Value::Null),
+            "clock.monotonic" | "clock.wall" => return Answer::Returns(self.time(function)),
+            _ => {}
+        }
+        match self.next_compared() {
+            Some(asked) if asked.function == function && asked.arguments == arguments => {
+                self.made += 1;
+                self.now = asked.at;
+                asked.answer.map_or_else(Answer::Traps, Answer::Returns)
+            }
+            other => {
+                self.difference = Some(self.differs(other, Some(written(function, &arguments))));
+                Answer::Differs
+            }
+        }
+    }
+}
+
 fn is_uncompared(asked: &Asked) -> bool {
     UNCOMPARED.iter().any(|interface| asked.function.starts_with(interface))
 }
 
 /// A call as it is written.
-pub(super) fn written(function: &str, arguments: &[Value]) -> String {
+pub(crate) fn written(function: &str, arguments: &[Value]) -> String {
     let arguments: Vec<_> = arguments.iter().map(Value::to_string).collect();
     format!("{function}({})", arguments.join(", "))
 }
@@ -145,11 +138,11 @@ mod tests {
             ],
         );
 
-        assert_eq!(returned(tape.answer("clock.monotonic", &[])), 17);
-        assert_eq!(returned(tape.answer("clock.monotonic", &[])), 20);
-        assert_eq!(returned(tape.answer("clock.wall", &[])), 1020);
-        assert_eq!(returned(tape.answer("display.fetch", &[json!(true)])), json!({"ok": 1}));
-        assert_eq!(returned(tape.answer("clock.wall", &[])), 1040);
+        assert_eq!(returned(tape.answer("clock.monotonic", vec![])), 17);
+        assert_eq!(returned(tape.answer("clock.monotonic", vec![])), 20);
+        assert_eq!(returned(tape.answer("clock.wall", vec![])), 1020);
+        assert_eq!(returned(tape.answer("display.fetch", vec![json!(true)])), json!({"ok": 1}));
+        assert_eq!(returned(tape.answer("clock.wall", vec![])), 1040);
         assert!(tape.left().is_none());
     }
 
@@ -158,7 +151,7 @@ mod tests {
         let mut tape = Tape::new(0);
         tape.wind(0, vec![asked(7, "display.fetch", json!([true]), Value::Null)]);
 
-        assert!(matches!(tape.answer("display.fetch", &[json!(false)]), Answer::Differs));
+        assert!(matches!(tape.answer("display.fetch", vec![json!(false)]), Answer::Differs));
 
         let difference = tape.difference.expect("a difference");
         assert_eq!((difference.line, difference.after), (Some(7), 0));

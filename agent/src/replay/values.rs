@@ -2,24 +2,27 @@
 //!
 //! [`observe::values`]: crate::observe::values
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 use wasmtime::component::{Type, Val};
 
-use crate::observe::values::{BYTES, bytes};
+use crate::observe::values::{BYTES, bytes, cut, float};
 
 /// The most bytes that a record may stand for without having them.
 const MOST_ZEROS: u64 = 128 << 20;
 
+/// The most characters of a value that an error shows.
+const LONGEST: usize = 80;
+
 /// Why a record's value cannot be what a component is handed.
 #[derive(Debug, thiserror::Error)]
 #[error("the record has {found} where the component wants {wanted}")]
-pub(super) struct Unfit {
-    wanted: String,
-    found: String,
+pub(crate) struct Unfit {
+    pub(crate) wanted: String,
+    pub(crate) found: String,
 }
 
 /// A component's value as JSON. `contents` says whether bytes are shown, or only how many there are.
-pub(super) fn to_json(value: &Val, contents: bool) -> Value {
+pub(crate) fn to_json(value: &Val, contents: bool) -> Value {
     let inner = |value: &Val| to_json(value, contents);
     let optional = |value: &Option<Box<Val>>| value.as_deref().map_or(Value::Null, inner);
     let case = |name: &str, value: Value| Value::Object(Map::from_iter([(name.to_owned(), value)]));
@@ -67,16 +70,12 @@ fn all_bytes(items: &[Val]) -> Option<Vec<u8>> {
     if items.is_empty() { None } else { items.iter().map(byte).collect() }
 }
 
-fn float(value: f64) -> Value {
-    Number::from_f64(value).map_or_else(|| Value::String(value.to_string()), Value::Number)
-}
-
 /// A record's value as one of a component's type. Bytes that were left out become zeros.
 ///
 /// # Errors
 /// When it does not fit the type.
-pub(super) fn from_json(value: &Value, ty: &Type) -> Result<Val, Unfit> {
-    let unfit = || Unfit { wanted: description(ty), found: brief(value) };
+pub(crate) fn from_json(value: &Value, ty: &Type) -> Result<Val, Unfit> {
+    let unfit = || Unfit { wanted: description(ty), found: cut(value.to_string(), LONGEST) };
     let items = || value.as_array().ok_or_else(unfit);
     let signed = || value.as_i64().ok_or_else(unfit);
     let unsigned = || value.as_u64().ok_or_else(unfit);
@@ -203,14 +202,4 @@ fn description(ty: &Type) -> String {
         Type::Own(_) | Type::Borrow(_) => "a handle".to_owned(),
         other => format!("{other:?}").to_ascii_lowercase(),
     }
-}
-
-/// A value in not too many characters.
-fn brief(value: &Value) -> String {
-    let mut text = value.to_string();
-    if let Some((at, _)) = text.char_indices().nth(80) {
-        text.truncate(at);
-        text.push('…');
-    }
-    text
 }

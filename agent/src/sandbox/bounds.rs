@@ -9,17 +9,17 @@ use crate::config::Limits;
 const MOST_PARTS: usize = 64;
 
 /// Counts the memories and tables of a store, all together, and traps the one that would exceed its limit.
-pub(super) struct Bounds {
+pub(crate) struct Bounds {
     /// Bytes of linear memory.
-    pub(super) memory: usize,
+    pub(crate) memory: usize,
     most_memory: usize,
     /// Elements of tables.
-    pub(super) table_elements: usize,
+    pub(crate) table_elements: usize,
     most_table_elements: usize,
 }
 
 impl Bounds {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             memory: 0,
             most_memory: limits.memory.get(),

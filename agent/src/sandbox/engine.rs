@@ -23,6 +23,15 @@ pub fn compiler() -> wasmtime::Result<Engine> {
     Engine::new(config().cranelift_opt_level(OptLevel::Speed))
 }
 
+/// The engine of a plugin's author, which compiles by itself and counts instructions, as many for the same run
+/// on every machine.
+///
+/// # Errors
+/// When this processor or kernel cannot run it.
+pub fn author() -> wasmtime::Result<Engine> {
+    Engine::new(config().cranelift_opt_level(OptLevel::Speed).consume_fuel(true))
+}
+
 /// What a plugin may use of WebAssembly, and the means to stop it.
 fn config() -> Config {
     let mut config = Config::new();

@@ -19,7 +19,6 @@ macro_rules! handlers {
         }
 
         /// The handlers of an instance.
-        #[derive(Clone)]
         pub(super) struct Handlers {
             $(pub(super) $name: Option<exports::$name::Guest>,)+
         }
@@ -77,7 +76,7 @@ impl Instance {
     /// A [`Fault`], after which the instance is of no use.
     pub fn deliver(&mut self, news: News) -> Handled {
         let Handlers { host_events, timer_events, window_events, clipboard_events, .. } =
-            &self.handlers.clone();
+            &*self.handlers.clone();
         match news {
             News::Events(events) => {
                 self.store.data().host.tap.count_events(events.bits());
@@ -109,7 +108,7 @@ impl Instance {
     }
 
     fn deliver_item(&mut self, item: Item) -> Handled {
-        let Handlers { hgcm_completions, property_events, clipboard_events, .. } = &self.handlers.clone();
+        let Handlers { hgcm_completions, property_events, clipboard_events, .. } = &*self.handlers.clone();
         let host = &mut self.store.data_mut().host;
         match item {
             Item::Hgcm(end) => {
@@ -141,7 +140,7 @@ impl Instance {
     /// # Errors
     /// A [`Fault`], after which the instance is of no use.
     pub fn save(&mut self, largest: u64) -> Result<Option<Said<Vec<u8>>>, Fault> {
-        let Handlers { hand_over, .. } = &self.handlers.clone();
+        let Handlers { hand_over, .. } = &*self.handlers.clone();
         let Some(function) = hand_over.as_ref().map(|handler| handler.func_save()) else { return Ok(None) };
         // What is too long is to be refused, and not to be a fault: so all that its memory can hold may come.
         let usual = self.limits.host_call_allocation.get();
@@ -156,7 +155,7 @@ impl Instance {
     /// # Errors
     /// A [`Fault`], after which the instance is of no use.
     pub fn restore(&mut self, state: &[u8]) -> Handled {
-        let Handlers { hand_over, .. } = &self.handlers.clone();
+        let Handlers { hand_over, .. } = &*self.handlers.clone();
         let function = hand_over.as_ref().map(|handler| handler.func_restore());
         self.handle("hand-over.restore", function, (state,))
     }

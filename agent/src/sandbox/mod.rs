@@ -7,12 +7,13 @@
 //! in `handlers`.
 
 pub mod admission;
-mod bounds;
+pub(crate) mod bounds;
 pub mod cache;
 pub mod compile;
 pub mod engine;
 mod handlers;
 mod load;
+pub mod packed;
 mod spelling;
 pub mod surface;
 pub mod ticker;
@@ -25,7 +26,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 use wasmtime::component::{ComponentNamedList, InstancePre, Lift, Lower, TypedFunc};
-use wasmtime::{Engine, Store, UpdateDeadline, WasmBacktrace};
+use wasmtime::{Engine, Store, Trap, UpdateDeadline, WasmBacktrace};
 
 use crate::config::{Limits, Plugin};
 use crate::grants;
@@ -85,7 +86,8 @@ pub struct Instance {
     sandbox: Arc<Sandbox>,
     store: Store<Guest>,
     lifecycle: lifecycle::Guest,
-    handlers: Handlers,
+    /// Shared, because a call borrows the whole instance.
+    handlers: Arc<Handlers>,
     limits: Limits,
     clock: wasi::Clock,
     took: Clocks,
@@ -218,7 +220,7 @@ impl Program {
                 sandbox: self.sandbox.clone(),
                 store,
                 lifecycle,
-                handlers,
+                handlers: Arc::new(handlers),
                 limits: self.limits,
                 clock: self.clock.clone(),
                 took: Clocks::default(),
@@ -336,11 +338,13 @@ impl Fault {
         Self::Panic(text.or_else(|| panic.downcast_ref().copied()).unwrap_or("no reason given").to_owned())
     }
 
-    fn of(error: wasmtime::Error, limits: &Limits) -> Self {
+    pub(crate) fn of(error: wasmtime::Error, limits: &Limits) -> Self {
         match error.downcast_ref::<Overrun>() {
             Some(Overrun::Cpu) => Self::Cpu(limits.cpu_per_event.0),
             Some(Overrun::Wall) => Self::Wall(limits.wall_per_event.0),
             Some(Overrun::Stopped) => Self::Stopped,
+            // Only of an engine that counts instructions.
+            None if error.downcast_ref() == Some(&Trap::OutOfFuel) => Self::Cpu(limits.cpu_per_event.0),
             None => Self::Trap(format!("{}{}", error.root_cause(), whereabouts(&error))),
         }
     }

@@ -20,7 +20,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, async_trait}
 use super::Guest;
 use super::surface::InterfaceName;
 use crate::host::bindings::bellhop::guest::log::Level;
-use crate::host::{Host, log_line};
+use crate::host::{Host, LONGEST_LINE, log_line};
 use crate::plugin::Record;
 use crate::sync::lock;
 
@@ -33,9 +33,6 @@ const MOST_RESOURCES: usize = 1024;
 
 /// So many random bytes are made at once.
 const MOST_RANDOM: u64 = 64 * 1024;
-
-/// So many bytes may be printed at once, and a line be long.
-const LONGEST_LINE: usize = 4096;
 
 /// Whether an interface is among those that the grant links.
 #[must_use]

@@ -10,7 +10,7 @@
 )]
 
 wit_bindgen::generate!({
-    path: "../../wit",
+    path: "wit",
     inline: "
         package bellhop:sdk;
         world imports {
@@ -40,7 +40,7 @@ macro_rules! handler {
     ($module:ident: $inline:tt, $world:tt $(, $interface:tt: $bindings:path)*) => {
         pub mod $module {
             wit_bindgen::generate!({
-                path: "../../wit",
+                path: "wit",
                 inline: $inline,
                 world: $world,
                 pub_export_macro: true,

@@ -10,11 +10,12 @@ mod scene;
 mod stage;
 mod windows;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use bellhop_agent::agent::Agent;
-use bellhop_agent::config::LogLevel;
+use bellhop_agent::config::{LogFormat, LogLevel};
 use bellhop_agent::logging;
 use clap::Args;
 
@@ -37,16 +38,37 @@ pub(super) struct Options {
     interactive: bool,
 }
 
+/// What is played, and how.
+pub(super) struct Play<'a> {
+    pub(super) config: &'a Path,
+    pub(super) log_level: Option<LogLevel>,
+    pub(super) log_format: Option<LogFormat>,
+    pub(super) screenshots: Option<PathBuf>,
+    pub(super) interactive: bool,
+}
+
 pub(super) fn demo(options: &Options) -> Result<Verdict> {
-    let config = load(&options.config.config)?;
+    let play = Play {
+        config: &options.config.config,
+        // What plugins and agent say is part of the show only when asked for, or when it is bad.
+        log_level: Some(options.log.log_level.unwrap_or(LogLevel::Warn)),
+        log_format: options.log.log_format,
+        screenshots: options.screenshots.clone(),
+        interactive: options.interactive,
+    };
+    self::play(&play, |_| Ok(()))
+}
+
+/// Plays a host and a guest. `started` is called once the agent runs.
+pub(super) fn play(play: &Play<'_>, started: impl FnOnce(&Arc<Agent>) -> Result<()>) -> Result<Verdict> {
+    let config = load(play.config)?;
     let (recorder, layer) = Recorder::new();
-    // What plugins and agent say is part of the show only when asked for, or when it is bad.
     logging::start(
-        options.log.log_level.unwrap_or(LogLevel::Warn),
-        options.log.log_format.unwrap_or(config.log.format),
+        play.log_level.unwrap_or(config.log.level),
+        play.log_format.unwrap_or(config.log.format),
         Some(layer),
     )?;
-    if let Some(folder) = &options.screenshots {
+    if let Some(folder) = &play.screenshots {
         std::fs::create_dir_all(folder).with_context(|| format!("Cannot make {}", folder.display()))?;
     }
     let (host, driver) = drivers::simulated()?;
@@ -57,9 +79,13 @@ pub(super) fn demo(options: &Options) -> Result<Verdict> {
     let (running, wanted) = agent.running();
     say!("Plugins  {running} of {wanted} run");
 
-    let stage = Stage::new(host, desktop, recorder, options.screenshots.clone());
-    let outcome = if options.interactive { prompt::talk(&stage) } else { scene::play(&stage) };
-    agent.stop();
-    say!("\nAgent stopped; the host is left with {}", stage.host_view());
+    let agent = Arc::new(agent);
+    let outcome = started(&agent).and_then(|()| {
+        let stage = Stage::new(host, desktop, recorder, play.screenshots.clone());
+        let outcome = if play.interactive { prompt::talk(&stage) } else { scene::play(&stage) };
+        agent.stop();
+        say!("\nAgent stopped; the host is left with {}", stage.host_view());
+        outcome
+    });
     outcome.map(|()| Verdict::Well)
 }
