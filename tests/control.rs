@@ -215,6 +215,9 @@ fn an_agent_that_is_asked_nothing_sensible_goes_on_and_keeps_nothing() {
     assert!(answer("[".repeat(16_000).as_bytes()).contains("Request is not JSON"));
     let many = b"{\"bellhop\":1,\"ask\":\"status\"}\n".repeat(100);
     assert_eq!(answer(&many).lines().count(), 100, "each request of a queue is answered");
+    let slow = b"{\"bellhop\":1,\"ask\":\"reload\"}\n";
+    let behind = [slow, &many.repeat(10)[..], b"{\"bellhop\":1,\"ask\":\"status\"}"].concat();
+    assert_eq!(answer(&behind).lines().count(), 1002, "each behind one that takes a while, and the last");
 
     // Half-open ones, and one that asks and never reads.
     let mut never = connect();

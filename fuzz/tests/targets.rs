@@ -30,4 +30,4 @@ macro_rules! targets {
     };
 }
 
-targets!(wire, hgcm, properties, conversions, config, admission, device);
+targets!(wire, hgcm, properties, conversions, config, control, admission, device);

@@ -181,11 +181,17 @@ impl Connection {
     fn awaits(&self) -> PollFlags {
         if !self.output.is_empty() || self.has_more() {
             PollFlags::POLLOUT
-        } else if self.ended {
-            PollFlags::empty()
-        } else {
+        } else if self.listens() {
             PollFlags::POLLIN
+        } else {
+            PollFlags::empty()
         }
+    }
+
+    /// Whether more is read of what the client says. While an answer is being worked on, it is not: it would
+    /// pile up.
+    fn listens(&self) -> bool {
+        !self.ended && !matches!(self.source, Source::Pending(_))
     }
 
     /// Whether there is something to say that needs no further word of the client.
@@ -205,7 +211,7 @@ impl Connection {
     /// the client takes. So each connection has its turn.
     fn step(&mut self, served: &dyn Served, bell: &Arc<Bell>) {
         if self.output.is_empty() && !self.closing {
-            if !self.has_more() {
+            if self.listens() && !self.has_more() {
                 self.read();
             }
             self.speak(served, bell);

@@ -2,6 +2,7 @@
 
 mod admission;
 mod config;
+mod control;
 mod conversions;
 mod device;
 mod hgcm;
@@ -24,12 +25,13 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     wire::TARGET,
     hgcm::TARGET,
     properties::TARGET,
     conversions::TARGET,
     config::TARGET,
+    control::TARGET,
     admission::TARGET,
     device::TARGET,
 ];

@@ -9,6 +9,7 @@ mod desktop;
 mod hgcm;
 mod module;
 mod programs;
+mod turns;
 
 use std::env;
 
@@ -51,10 +52,15 @@ enum Needs {
     Nothing,
     Device,
     Agent,
+    /// An agent, and at times that nothing else runs, for which it waits itself.
+    AgentAlone,
     Desktop,
 }
 
+/// They are begun in this order. The first compiles what the agent is for; while it does, there is what needs
+/// no agent.
 const TESTS: &[(&str, On, Needs, Test)] = &[
+    ("a_component_is_compiled_once", On::Newest, Needs::Agent, agent::once),
     ("a_machine_without_the_device_has_no_node", On::Newest, Needs::Nothing, module::without_device),
     ("the_driver_binds_and_reports", On::All, Needs::Device, module::binds),
     ("each_interrupt_is_handled", On::All, Needs::Device, module::interrupts),
@@ -75,12 +81,12 @@ const TESTS: &[(&str, On, Needs, Test)] = &[
     ("a_driver_in_use_stays_and_may_go_later", On::Newest, Needs::Agent, agent::reloaded),
     ("a_driver_that_was_unbound_is_used_again", On::Newest, Needs::Agent, agent::rebound),
     ("a_device_that_was_reset_is_used_again", On::Newest, Needs::Agent, agent::host_resets),
+    ("figures", On::Newest, Needs::AgentAlone, agent::figures),
     ("a_restored_machine_shows_what_was_saved", On::Newest, Needs::Agent, agent::restored),
     ("a_request_refused_to_the_agent_is_survived", On::Newest, Needs::Agent, agent::refused_once),
     ("any_user_can_be_the_agent_s", On::Newest, Needs::Agent, agent::unprivileged),
     ("an_agent_without_executable_memory_runs_pulley", On::Newest, Needs::Agent, agent::not_executable),
     ("an_agent_without_a_driver_says_what_to_do", On::Newest, Needs::Agent, agent::no_driver),
-    ("figures", On::Newest, Needs::Agent, agent::figures),
     ("desktop::a_wish_changes_the_screen", On::Series("6.12"), Needs::Desktop, desktop::wish),
     ("desktop::displays_come_and_go", On::Series("6.12"), Needs::Desktop, desktop::several_displays),
     ("desktop::an_x_server_is_replaced", On::Series("6.12"), Needs::Desktop, desktop::another_x_server),
@@ -102,8 +108,8 @@ fn main() -> anyhow::Result<()> {
     let mut trials = Vec::new();
     match Kit::find() {
         Ok(kit) => {
-            for kernel in kit.kernels() {
-                for (name, _, needs, test) in tests.clone().filter(|(_, on, ..)| on.includes(kernel, &kit)) {
+            for (name, on, needs, test) in tests {
+                for kernel in kit.kernels().iter().filter(|kernel| on.includes(kernel, &kit)) {
                     trials.push(trial(name, *needs, *test, &kit, kernel, &programs));
                 }
             }
@@ -122,7 +128,7 @@ fn trial(name: &str, needs: Needs, test: Test, kit: &Kit, kernel: &Kernel, progr
     let lacking = match needs {
         Needs::Nothing => None,
         Needs::Device => programs.vmmdev().err(),
-        Needs::Agent => agent().err(),
+        Needs::Agent | Needs::AgentAlone => agent().err(),
         Needs::Desktop => kit.desktop().and_then(|_| agent()).err(),
     };
     if let Some(reason) = lacking {
@@ -130,6 +136,7 @@ fn trial(name: &str, needs: Needs, test: Test, kit: &Kit, kernel: &Kernel, progr
     }
     let (kit, kernel, programs, title) = (kit.clone(), kernel.clone(), programs.clone(), name.clone());
     Trial::test(name, move || {
+        let _turn = (!matches!(needs, Needs::AgentAlone)).then(turns::shared);
         Context::new(&title, kit, kernel, programs)
             .and_then(|context| context.judge(test))
             .map_err(|error| format!("{error:#}").into())

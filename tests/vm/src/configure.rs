@@ -11,7 +11,7 @@ use crate::context::{Context, last_words};
 use crate::device::Device;
 use crate::eventually;
 use crate::initramfs::Initramfs;
-use crate::machine::Machine;
+use crate::machine::{Components, Machine};
 use crate::running::Running;
 
 /// An `agent.toml` for [`Configure::agent`]: the display plugin on the kernel's driver, in a guest without a
@@ -57,6 +57,10 @@ fn components(agent_toml: &str) -> impl Iterator<Item = &str> {
 /// Memory of a machine: the guest's files are in it.
 const MEMORY: &str = "512M";
 
+/// What the kernel is told. It need not find out whether an emulated machine's timer and clock are good,
+/// which it waits for, nor whether its own cryptography is.
+const KERNEL: &str = "console=ttyS0 panic=-1 loglevel=7 no_timer_check tsc=reliable cryptomgr.notests";
+
 /// How Xorg is configured: outputs that take any mode, and no card.
 const XORG_CONF: &[u8] = include_bytes!("xorg.conf");
 
@@ -71,6 +75,7 @@ pub struct Configure<'a> {
     device: Option<Vec<String>>,
     rc: String,
     agent: Option<String>,
+    cold: bool,
     programs: Vec<(String, PathBuf)>,
     desktop: bool,
     files: Vec<(String, Vec<u8>)>,
@@ -84,6 +89,7 @@ impl<'a> Configure<'a> {
             device: Some(Vec::new()),
             rc,
             agent: None,
+            cold: false,
             programs: Vec::new(),
             desktop: false,
             files: Vec::new(),
@@ -112,10 +118,17 @@ impl<'a> Configure<'a> {
     }
 
     /// Brings the agent. This is its `/etc/agent.toml`, and with it come the plugins that it has as
-    /// `component = "/etc/NAME.wasm"`.
+    /// `component = "/etc/NAME.wasm"`, and what they were compiled to if another machine has kept that.
     #[must_use]
     pub fn agent(mut self, agent_toml: &str) -> Self {
         self.agent = Some(agent_toml.to_owned());
+        self
+    }
+
+    /// Leaves it to the agent to compile its plugins.
+    #[must_use]
+    pub fn cold(mut self) -> Self {
+        self.cold = true;
         self
     }
 
@@ -167,17 +180,23 @@ impl<'a> Configure<'a> {
             initramfs.file("etc/xorg.conf", 0o644, XORG_CONF);
             initramfs.file("etc/xorg.sh", 0o644, XORG_START);
         }
+        let mut brought = Components { files: Vec::new(), compiled: programs.compiled.clone() };
         if let Some(agent_toml) = &self.agent {
-            initramfs.program("bin/bellhop", &programs.bellhop()?)?;
+            initramfs.program("bin/bellhop", &programs.bellhop()?, &programs.stripped)?;
             for name in components(agent_toml) {
                 let plugin = programs.plugin(name)?;
                 let plugin = fs::read(&plugin).with_context(|| format!("Reading {}", plugin.display()))?;
-                initramfs.file(&format!("etc/{name}.wasm"), 0o644, &plugin);
+                let path = format!("/etc/{name}.wasm");
+                initramfs.file(&path, 0o644, &plugin);
+                if let Some(code) = programs.compiled.of(&plugin).filter(|_| !self.cold) {
+                    initramfs.file(&code.file, 0o600, &code.content);
+                }
+                brought.files.push((path, plugin));
             }
             initramfs.file("etc/agent.toml", 0o644, agent_toml.as_bytes());
         }
         for (path, program) in &self.programs {
-            initramfs.program(path, program)?;
+            initramfs.program(path, program, &programs.stripped)?;
         }
         for (path, content) in files {
             initramfs.file(&path, 0o755, &content);
@@ -205,7 +224,7 @@ impl<'a> Configure<'a> {
             .arg(kit.image(kernel))
             .arg("-initrd")
             .arg(&initrd)
-            .args(["-append", "console=ttyS0 panic=-1 loglevel=7"]);
+            .args(["-append", KERNEL]);
         if let Some(device) = &device {
             let path = device.socket().display().to_string();
             let socket = serde_json::json!({ "type": "unix", "path": path });
@@ -227,7 +246,7 @@ impl<'a> Configure<'a> {
             alive()?;
             console.poll("ready ")
         })?;
-        let machine = Machine::new(qemu, device, console, folder, started.elapsed());
+        let machine = Machine::new(qemu, device, console, started.elapsed(), brought, folder);
         if rc != "0" {
             bail!("the guest's /etc/rc ended with status {rc}");
         }

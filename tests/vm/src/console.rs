@@ -11,6 +11,9 @@ use anyhow::{Context as _, bail};
 /// What the guest's terminal takes at once: more could be lost.
 const LONGEST_LINE: usize = 4000;
 
+/// So much of a file is fetched at once. Of a long answer a byte is lost more easily than of a short one.
+const PIECE: usize = 16 << 10;
+
 /// A command is said again when there was no answer for so long: the line loses bytes now and then.
 const SAID_AGAIN_AFTER: Duration = Duration::from_secs(3);
 
@@ -83,6 +86,28 @@ impl Console {
 
     /// Runs a script in the guest.
     pub fn run(&mut self, script: &str, limit: Duration) -> anyhow::Result<Answer> {
+        let (status, output) = self.ask(script, limit)?;
+        Ok(Answer { status, text: String::from_utf8_lossy(&output).into_owned() })
+    }
+
+    /// The bytes of a file of the guest.
+    pub fn fetch(&mut self, file: &str, limit: Duration) -> anyhow::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        loop {
+            let piece = format!("tail -c +{} {file} | head -c {PIECE}", content.len() + 1);
+            let (status, output) = self.ask(&piece, limit)?;
+            if status != 0 {
+                bail!("the guest cannot read {file}: {}", String::from_utf8_lossy(&output).trim_end());
+            }
+            content.extend(&output);
+            if output.len() < PIECE {
+                return Ok(content);
+            }
+        }
+    }
+
+    /// What a script came to in the guest: its exit status, and what it wrote.
+    fn ask(&mut self, script: &str, limit: Duration) -> anyhow::Result<(i32, Vec<u8>)> {
         self.commands += 1;
         let command = format!("{} {} {}", self.commands, limit.as_secs().max(1), encode(script.as_bytes()));
         // What is left of a line that lost its end is no part of this one.
@@ -108,8 +133,7 @@ impl Console {
             if let Some(reply) = whole.and_then(|reply| reply.strip_prefix(&mark)) {
                 let (status, text) = reply.split_once(' ').unwrap_or((reply, ""));
                 let status = status.parse().with_context(|| format!("The guest answered {reply:?}"))?;
-                let text = String::from_utf8_lossy(&decode(text)).into_owned();
-                return Ok(Answer { status, text });
+                return Ok((status, decode(text)));
             }
         }
         bail!("the guest has not answered within {} s: {script}", limit.as_secs() + 10)

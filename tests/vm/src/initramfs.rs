@@ -10,6 +10,7 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 
 use crate::cpio::Archive;
+use crate::stripped::Stripped;
 
 /// A guest's files, which are kept in memory.
 #[derive(Debug)]
@@ -64,8 +65,8 @@ impl Initramfs {
 
     /// Adds a program of this machine, with the libraries that it is linked to, each where the loader
     /// finds it here. Those that came with a tree go before: libraries of two systems do not mix.
-    pub fn program(&mut self, path: &str, program: &Path) -> anyhow::Result<()> {
-        self.archive.file(path, 0o755, &read(program)?);
+    pub fn program(&mut self, path: &str, program: &Path, stripped: &Stripped) -> anyhow::Result<()> {
+        self.archive.file(path, 0o755, &stripped.read(program)?);
         for library in libraries(program)? {
             if Path::new(&library).file_name().is_some_and(|name| self.brought.contains(name)) {
                 continue;

@@ -18,6 +18,12 @@ pub const LACKING: &str = "BELLHOP_VM_LACKING";
 /// The environment's word from `cargo xtask` that the tests on a desktop are wanted, and no others.
 pub const DESKTOP: &str = "BELLHOP_VM_DESKTOP";
 
+/// A kernel's image as its package brings it, in the kernel's folder.
+pub const PACKED: &str = "vmlinuz";
+
+/// The same without the program around it that unpacks it.
+pub const UNPACKED: &str = "vmlinux";
+
 /// A complete kit.
 #[derive(Debug, Clone)]
 pub struct Kit {
@@ -135,10 +141,12 @@ impl Kit {
         Ok(tree)
     }
 
-    /// A kernel's image.
+    /// A kernel's image, unpacked if that could be done: an emulated processor takes seconds for it.
     #[must_use]
     pub fn image(&self, kernel: &Kernel) -> PathBuf {
-        kernel_folder(&self.folder, kernel).join("vmlinuz")
+        let folder = kernel_folder(&self.folder, kernel);
+        let unpacked = folder.join(UNPACKED);
+        if unpacked.is_file() { unpacked } else { folder.join(PACKED) }
     }
 
     /// A kernel's own driver for the VMMDev device.

@@ -5,6 +5,7 @@
 //! [`Machine`], runs commands in its guest, gives orders to its host, and looks at what the device
 //! saw. Whatever a test starts ends with it, and what it logged is kept when it failed.
 
+mod compiled;
 mod configure;
 mod console;
 mod context;
@@ -15,6 +16,7 @@ pub mod kit;
 mod machine;
 mod programs;
 mod running;
+mod stripped;
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,11 +1,15 @@
 //! A machine that has booted.
 
+use std::io::{Seek as _, Write as _};
+use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use tempfile::TempDir;
 
 use crate::PATIENCE;
+use crate::compiled::{CACHE, Code, Compiled};
 use crate::console::{Answer, Console};
 use crate::device::Device;
 use crate::running::Running;
@@ -18,7 +22,17 @@ pub struct Machine {
     device: Option<Device>,
     console: Console,
     boot: Duration,
+    components: Components,
     _folder: TempDir,
+}
+
+/// The components of a machine's agent.
+#[derive(Debug)]
+pub(crate) struct Components {
+    /// Where each is, and its content.
+    pub files: Vec<(String, Vec<u8>)>,
+    /// Where it is kept what they were compiled to.
+    pub compiled: Arc<Compiled>,
 }
 
 impl Machine {
@@ -26,10 +40,11 @@ impl Machine {
         qemu: Running,
         device: Option<Device>,
         console: Console,
-        folder: TempDir,
         boot: Duration,
+        components: Components,
+        folder: TempDir,
     ) -> Self {
-        Self { qemu, device, console, boot, _folder: folder }
+        Self { qemu, device, console, boot, components, _folder: folder }
     }
 
     /// How long it took from nothing to a guest that takes commands.
@@ -68,4 +83,36 @@ impl Machine {
         }
         Ok(text)
     }
+
+    /// Keeps what the agent has compiled here, so that those of machines that are launched later need not.
+    ///
+    /// # Errors
+    /// When the guest does not answer, or what it answers came to harm.
+    pub fn keep_compiled(&mut self) -> anyhow::Result<()> {
+        const PACKED: &str = "/run/compiled.gz";
+        let Components { files, compiled } = &self.components;
+        for (path, component) in files.iter().filter(|(_, component)| compiled.of(component).is_none()) {
+            let script = format!(
+                "sum=$(sha256sum <{path}); file=$(ls {CACHE}/${{sum%% *}}-*.cwasm 2>/dev/null) || exit 0
+                 gzip -c $file >{PACKED} && echo $file"
+            );
+            let Answer { status, text } = self.console.run(&script, PATIENCE)?;
+            ensure!(status == 0, "the guest cannot pack what {path} was compiled to: {}", text.trim_end());
+            let file = text.trim();
+            if !file.is_empty() {
+                let content = unpack(&self.console.fetch(PACKED, PATIENCE)?)?;
+                compiled.keep(component.clone(), Code { file: file.to_owned(), content });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Unpacks what was packed with gzip, which has a sum of its own.
+fn unpack(packed: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let mut file = tempfile::tempfile().context("Making a file")?;
+    file.write_all(packed).and_then(|()| file.rewind()).context("Writing what the guest has packed")?;
+    let output = Command::new("gzip").arg("-dc").stdin(file).output().context("Starting `gzip`")?;
+    ensure!(output.status.success(), "what the guest has packed came to harm on its way");
+    Ok(output.stdout)
 }

@@ -2,16 +2,22 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::bail;
+
+use crate::compiled::Compiled;
+use crate::stripped::Stripped;
 
 /// The environment's list of folders in which programs are looked for first.
 const FOLDERS: &str = "BELLHOP_PROGRAMS";
 
-/// Where our programs are.
+/// Where our programs are, and what guests have in common that have them.
 #[derive(Debug, Clone)]
 pub struct Programs {
     folders: Vec<PathBuf>,
+    pub(crate) stripped: Arc<Stripped>,
+    pub(crate) compiled: Arc<Compiled>,
 }
 
 impl Programs {
@@ -22,13 +28,17 @@ impl Programs {
             env::var_os(FOLDERS).map(|list| env::split_paths(&list).collect()).unwrap_or_default();
         let test = env::current_exe().ok();
         folders.extend(test.as_deref().and_then(|test| test.ancestors().nth(2)).map(Path::to_owned));
-        Self { folders }
+        Self::in_folders(folders)
     }
 
     /// Those that lie in a folder.
     #[must_use]
     pub fn in_folder(folder: PathBuf) -> Self {
-        Self { folders: vec![folder] }
+        Self::in_folders(vec![folder])
+    }
+
+    fn in_folders(folders: Vec<PathBuf>) -> Self {
+        Self { folders, stripped: Arc::default(), compiled: Arc::default() }
     }
 
     /// The host's device, as a program that QEMU attaches.

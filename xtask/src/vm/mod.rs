@@ -2,6 +2,7 @@
 
 mod apt;
 mod desktop;
+mod image;
 mod setup;
 mod test;
 

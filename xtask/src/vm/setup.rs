@@ -8,10 +8,11 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use vm::kit::{self, CONTENTS, Contents};
+use vm::kit::{self, CONTENTS, Contents, PACKED, UNPACKED};
 use vm::{Kernel, Kit};
 
 use super::apt::Apt;
+use super::image;
 use crate::{cargo, interrupt, process, say};
 
 /// Bring QEMU and kernels into a cache folder
@@ -84,6 +85,11 @@ pub fn check_sums(folder: &Path, command: &str) -> anyhow::Result<()> {
 fn check(kit: Kit, folder: &Path) -> anyhow::Result<Kit> {
     let started = Instant::now();
     check_sums(folder, "setup")?;
+    for kernel in kit.kernels() {
+        if !kit::kernel_folder(folder, kernel).join(UNPACKED).is_file() && unpack(folder, kernel)? {
+            sum(folder, "qemu kernels")?;
+        }
+    }
     println!(
         "{}: {}; sums agree, {}",
         folder.display(),
@@ -163,12 +169,23 @@ fn bring_kernel(apt: &Apt, folder: &Path, kernel: &Kernel) -> anyhow::Result<()>
         process::run(unpack.arg("xzcat").arg(&packed).stdout(plain))?;
         fs::remove_file(&packed).with_context(|| format!("Removing {}", packed.display()))?;
     }
-    for file in [module, place.join("vmlinuz")] {
+    for file in [module, place.join(PACKED)] {
         if !file.is_file() {
             bail!("the packages of kernel {release} did not bring {}", file.display());
         }
     }
-    Ok(())
+    unpack(folder, kernel).map(drop)
+}
+
+/// Unpacks a kernel's image, if that can be done: else each machine does it again.
+fn unpack(folder: &Path, kernel: &Kernel) -> anyhow::Result<bool> {
+    let place = kit::kernel_folder(folder, kernel);
+    let outcome = image::unpack(&place.join(PACKED), &place.join(UNPACKED));
+    interrupt::check()?;
+    if let Err(error) = &outcome {
+        println!("    Kernel {} is unpacked by each machine itself: {error:#}", kernel.0);
+    }
+    Ok(outcome.is_ok())
 }
 
 /// Takes the image and the module out of a kernel's package.

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use vm::{AGENT_TOML, Context, Happened, Machine, Moment};
+use vm::{AGENT_TOML, Context, Happened, Machine, Moment, eventually};
 
 use super::{drag, kill, shows, start};
 use crate::bare::{BARE, READ};
-use crate::programs;
+use crate::{programs, turns};
 
 /// So many events in all, and in how many rounds: the agent's turn follows the least program's, so that
 /// what this machine does besides weighs on both.
@@ -28,6 +28,7 @@ const MOST_RESIDENT: u64 = 9300;
 pub fn figures(context: &Context) -> anyhow::Result<()> {
     let mut machine = programs::machine(context, BARE)?.agent(AGENT_TOML).launch()?;
     let (mut bare, mut agent) = (Vec::new(), Vec::new());
+    let turn = turns::alone();
     for round in 0..ROUNDS {
         if round > 0 {
             kill(&mut machine, "agent")?;
@@ -42,6 +43,7 @@ pub fn figures(context: &Context) -> anyhow::Result<()> {
         agent.extend(latencies(&mut machine, EVENTS / ROUNDS)?);
         shows(&mut machine, "agent", "HEADLESS0 1800x600+0+0")?;
     }
+    drop(turn);
     let switches = switches_while_idle(&mut machine)?;
     let memory = memory(&mut machine)?;
     print!("{}", table(&mut bare, &mut agent, switches, &memory));
@@ -53,12 +55,15 @@ pub fn figures(context: &Context) -> anyhow::Result<()> {
 fn latencies(machine: &mut Machine, events: u32) -> anyhow::Result<Vec<Duration>> {
     let before = machine.host()?.history()?.len();
     drag(machine, events)?;
-    // The last wish may still be on its way.
-    machine.run("sleep 1")?;
-    let history = machine.host()?.history()?.split_off(before);
+    let read = Happened::Answered(READ);
+    let history = eventually("the last wish is read", || {
+        let history = machine.host()?.history()?.split_off(before);
+        let mut either = history.iter().filter(|moment| [Happened::Rang, read].contains(&moment.what));
+        Ok(either.next_back().is_some_and(|last| last.what == read).then_some(history))
+    })?;
     let mut latencies = Vec::new();
     for (place, rung) in history.iter().enumerate().filter(|(_, moment)| moment.what == Happened::Rang) {
-        let read = history[place..].iter().find(|moment| moment.what == Happened::Answered(READ));
+        let read = history[place..].iter().find(|moment| moment.what == read);
         let Moment { at, .. } = read.context("a wish was not read")?;
         latencies.push(at.saturating_sub(rung.at));
     }

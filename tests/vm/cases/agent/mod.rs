@@ -1,5 +1,6 @@
 //! The agent on the kernel's driver.
 
+mod compiling;
 mod figures;
 mod hints;
 mod services;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use vm::{AGENT_TOML, Context, Machine};
 
+pub use compiling::once;
 pub use figures::figures;
 pub use hints::{after_the_start, before_the_start, burst, several_displays, stream};
 pub use services::properties;
@@ -33,9 +35,11 @@ fn start(machine: &mut Machine, name: &str) -> anyhow::Result<()> {
     ready(machine, name)
 }
 
-/// Waits until all of an agent's plugins run. At its first start it compiles them.
+/// Waits until all of an agent's plugins run. At its first start it compiles those that no other machine has
+/// compiled before.
 pub fn ready(machine: &mut Machine, name: &str) -> anyhow::Result<()> {
-    at_last(machine, name, &format!("grep -q 'Ready running=\\([1-9]\\) wanted=\\1$' /run/{name}.log"))
+    at_last(machine, name, &format!("grep -q 'Ready running=\\([1-9]\\) wanted=\\1$' /run/{name}.log"))?;
+    machine.keep_compiled()
 }
 
 /// Kills an agent without a word.
