@@ -10,6 +10,7 @@ use bellhop_agent::control::Control;
 use bellhop_agent::control::protocol::{Ask, LONGEST_REQUEST, Reply, Request, VERSION};
 use bellhop_agent::control::status::Facts;
 use bellhop_agent::observe::Board;
+use bellhop_agent::sandbox::engine;
 use tempfile::TempDir;
 
 use super::Target;
@@ -63,6 +64,7 @@ impl Server {
             version: "fuzz".to_owned(),
             process: std::process::id(),
             driver: "none".to_owned(),
+            engine: engine::Target::default(),
             desktop: "none".to_owned(),
             config: "none".to_owned(),
         };
