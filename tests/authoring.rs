@@ -172,7 +172,7 @@ fn a_manifest_that_is_wrong_is_shown_with_its_place() {
 
     let said = ill(folder.path(), &["plugin", "check"], 78);
 
-    assert!(said.starts_with("./plugin.toml:11:"), "{said}");
+    assert!(said.starts_with("./plugin.toml:10:40:"), "{said}");
     assert!(said.contains("restord"), "{said}");
 }
 

@@ -4,7 +4,7 @@
 //! whose every import is answered from outside, and whose every export can be called, with values as JSON by
 //! the types of the component. A replay's prompter is a tape, which has what was asked for and answered once. A
 //! scenario's is a `world`, which is told what to expect and how to answer by the steps of the file, knows what
-//! the plugin's grants and limits allow, and has virtual time. A record becomes a scenario by [`from_record`].
+//! the plugin's grants and limits allow, and has virtual time. A record becomes a scenario by [`from_record()`].
 //!
 //! `file` reads the file, whose plugin is a table as in `agent.toml`, read by the same code; `step` understands
 //! its steps, by the component's types, before any is played; `life` plays them, and does to the plugin what
