@@ -254,7 +254,11 @@ fn a_new_project_builds_and_passes_its_tests_and_scenarios() {
 
     let built = well(&project, &["plugin", "build"]);
     let played = well(folder.path(), &["plugin", "test", "first-one"]);
-    let tested = Command::new("cargo").args(["test", "--quiet"]).current_dir(&project).output();
+    let tested = Command::new("cargo")
+        .args(["test", "--quiet"])
+        .current_dir(&project)
+        .env_remove("CARGO_TARGET_DIR")
+        .output();
 
     assert!(built.contains("granted by requests = [\"guest\"]"), "{built}");
     assert!(played.contains("2 scenarios, 0 failed"), "{played}");
