@@ -76,16 +76,14 @@ pub(super) fn play(play: &Play<'_>, started: impl FnOnce(&Arc<Agent>) -> Result<
     say!("Guest    {}", driver.describe());
     say!("Desktop  {} ({})", desktop.desktop.outputs.describe(), desktop.reason);
     let agent = Agent::start(&config, driver, desktop.desktop.clone(), compiler())?;
+    let agent = Arc::new(agent);
+    started(&agent)?;
     let (running, wanted) = agent.running();
     say!("Plugins  {running} of {wanted} run");
 
-    let agent = Arc::new(agent);
-    let outcome = started(&agent).and_then(|()| {
-        let stage = Stage::new(host, desktop, recorder, play.screenshots.clone());
-        let outcome = if play.interactive { prompt::talk(&stage) } else { scene::play(&stage) };
-        agent.stop();
-        say!("\nAgent stopped; the host is left with {}", stage.host_view());
-        outcome
-    });
+    let stage = Stage::new(host, desktop, recorder, play.screenshots.clone());
+    let outcome = if play.interactive { prompt::talk(&stage) } else { scene::play(&stage) };
+    agent.stop();
+    say!("\nAgent stopped; the host is left with {}", stage.host_view());
     outcome.map(|()| Verdict::Well)
 }
