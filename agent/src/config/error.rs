@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use toml::Spanned;
+
 /// Why a configuration is of no use.
 #[derive(Debug)]
 pub enum ConfigError {
@@ -40,7 +42,7 @@ pub struct Problem {
 
 impl Problem {
     /// A problem at a range of bytes of `text`.
-    pub(crate) fn at(text: &str, span: Range<usize>, message: String) -> Self {
+    fn at(text: &str, span: Range<usize>, message: String) -> Self {
         let start = text.floor_char_boundary(span.start.min(text.len()));
         let end = text.floor_char_boundary(span.end.clamp(start, text.len()));
         let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
@@ -56,7 +58,16 @@ impl Problem {
 }
 
 impl ConfigError {
-    pub(crate) fn wrong(path: &Path, mut problems: Vec<Problem>) -> Self {
+    /// A file whose text is not TOML, or not of the right form.
+    pub(crate) fn malformed(path: &Path, text: &str, error: &toml::de::Error) -> Self {
+        let place = error.span().unwrap_or(0..0);
+        Self::wrong(path, text, vec![Spanned::new(place, error.message().to_owned())])
+    }
+
+    /// A file in whose text this was found, at these places.
+    pub(crate) fn wrong(path: &Path, text: &str, found: Vec<Spanned<String>>) -> Self {
+        let problems = found.into_iter().map(|at| Problem::at(text, at.span(), at.into_inner()));
+        let mut problems: Vec<_> = problems.collect();
         problems.sort_by_key(|problem| (problem.line, problem.column));
         Self::Wrong { path: path.to_owned(), problems }
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{ConfigError, Limits, Plugin, PluginTables, Problem, plugin, read};
+use super::{ConfigError, Limits, Plugin, PluginTables, plugin, read};
 
 /// The file's name, in a plugin's folder.
 pub const MANIFEST: &str = "plugin.toml";
@@ -75,13 +75,8 @@ impl Manifest {
     /// # Errors
     /// With everything that is wrong in it.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let wrong = |found: Vec<Spanned<String>>| {
-            let problems = found.into_iter().map(|at| Problem::at(text, at.span(), at.into_inner()));
-            ConfigError::wrong(path, problems.collect())
-        };
-        let file: File = toml::from_str(text).map_err(|error| {
-            wrong(vec![Spanned::new(error.span().unwrap_or(0..0), error.message().to_owned())])
-        })?;
+        let wrong = |found| ConfigError::wrong(path, text, found);
+        let file: File = toml::from_str(text).map_err(|error| ConfigError::malformed(path, text, &error))?;
         let mut found = Vec::new();
         if !is_version(file.version.get_ref()) {
             found.push(Spanned::new(file.version.span(), "a version is three numbers, as 0.1.0".to_owned()));

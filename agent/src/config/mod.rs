@@ -241,18 +241,13 @@ impl Config {
     /// # Errors
     /// With everything that is wrong in it.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let file: File = toml::from_str(text).map_err(|error| {
-            let problem = Problem::at(text, error.span().unwrap_or(0..0), error.message().to_owned());
-            ConfigError::wrong(path, vec![problem])
-        })?;
+        let file: File = toml::from_str(text).map_err(|error| ConfigError::malformed(path, text, &error))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut found = Vec::new();
         let defaults = file.limits.over(Limits::default(), &mut found);
         let plugins = plugins(file.plugins, folder, defaults, &mut found);
         if !found.is_empty() {
-            let problems =
-                found.into_iter().map(|at| Problem::at(text, at.span(), at.into_inner())).collect();
-            return Err(ConfigError::wrong(path, problems));
+            return Err(ConfigError::wrong(path, text, found));
         }
         Ok(Self {
             path: path.to_owned(),

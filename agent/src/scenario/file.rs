@@ -8,9 +8,7 @@ use toml::Spanned;
 use super::ScenarioError;
 use super::life::Theatre;
 use super::step::{self, Step, StepTable, Wrong};
-use crate::config::{
-    self, ConfigError, Limits, LimitsTable, MANIFEST, Manifest, Plugin, PluginTables, Problem,
-};
+use crate::config::{self, ConfigError, Limits, LimitsTable, MANIFEST, Manifest, Plugin, PluginTables};
 
 /// The whole file, as written.
 #[derive(Debug, Deserialize)]
@@ -49,10 +47,8 @@ pub(super) fn read(path: &Path) -> Result<File, ScenarioError> {
         ConfigError::Unreadable { path, error } => ScenarioError::Unreadable { path, error },
         wrong @ ConfigError::Wrong { .. } => ScenarioError::Wrong(wrong),
     })?;
-    let written: Written = toml::from_str(&text).map_err(|error| {
-        let place = error.span().unwrap_or(0..0);
-        wrong(path, &text, vec![Spanned::new(place, error.message().to_owned())])
-    })?;
+    let written: Written = toml::from_str(&text)
+        .map_err(|error| ScenarioError::Wrong(ConfigError::malformed(path, &text, &error)))?;
     let mut found = Vec::new();
     let limits = written.limits.over(Limits::default(), &mut found);
     let count = written.plugins.len();
@@ -114,6 +110,5 @@ impl File {
 }
 
 fn wrong(path: &Path, text: &str, found: Vec<Wrong>) -> ScenarioError {
-    let problems = found.into_iter().map(|at| Problem::at(text, at.span(), at.into_inner())).collect();
-    ScenarioError::Wrong(ConfigError::wrong(path, problems))
+    ScenarioError::Wrong(ConfigError::wrong(path, text, found))
 }
