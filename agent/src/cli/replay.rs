@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::BufReader;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use bellhop_agent::config;
@@ -34,10 +34,7 @@ pub(super) struct Options {
 
 pub(super) fn replay(options: &Options) -> Result<Verdict> {
     let component = options.component.display();
-    let file = File::open(&options.file)
-        .with_context(|| format!("Cannot open the record {}", options.file.display()))?;
-    let mut record = Record::open(BufReader::new(file))?;
-    let plugin = chosen(options.name.as_deref(), &record.header.plugins)?.clone();
+    let (mut record, plugin) = opened(&options.file, options.name.as_deref())?;
     let bytes = std::fs::read(&options.component).with_context(|| format!("Cannot read {component}"))?;
     Surface::of_component(&bytes).with_context(|| format!("Cannot replay {component}"))?;
 
@@ -66,8 +63,15 @@ pub(super) fn replay(options: &Options) -> Result<Verdict> {
     }
 }
 
-/// The plugin of the record that is meant.
-pub(super) fn chosen<'a>(name: Option<&str>, plugins: &'a [Recorded]) -> Result<&'a Recorded> {
+/// A record, and the plugin of it that is meant.
+pub(super) fn opened(path: &Path, name: Option<&str>) -> Result<(Record<BufReader<File>>, Recorded)> {
+    let file = File::open(path).with_context(|| format!("Cannot open the record {}", path.display()))?;
+    let record = Record::open(BufReader::new(file))?;
+    let plugin = chosen(name, &record.header.plugins)?.clone();
+    Ok((record, plugin))
+}
+
+fn chosen<'a>(name: Option<&str>, plugins: &'a [Recorded]) -> Result<&'a Recorded> {
     let names: Vec<_> = plugins.iter().map(|plugin| plugin.name.as_str()).collect();
     let names = names.join(", ");
     match (name, plugins) {

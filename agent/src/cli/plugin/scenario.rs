@@ -1,17 +1,14 @@
 //! `bellhop plugin scenario`: a record becomes a scenario.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use bellhop_agent::replay::record::Record;
 use bellhop_agent::sandbox::surface::Surface;
 use bellhop_agent::scenario;
 use clap::Args;
 
 use crate::cli::Verdict;
-use crate::cli::replay::chosen;
+use crate::cli::replay::opened;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Options {
@@ -28,10 +25,7 @@ pub(in crate::cli) struct Options {
 
 pub(super) fn scenario(options: &Options) -> Result<Verdict> {
     let component = options.component.display();
-    let file = File::open(&options.file)
-        .with_context(|| format!("Cannot open the record {}", options.file.display()))?;
-    let mut record = Record::open(BufReader::new(file))?;
-    let plugin = chosen(options.name.as_deref(), &record.header.plugins)?.clone();
+    let (mut record, plugin) = opened(&options.file, options.name.as_deref())?;
     let bytes = std::fs::read(&options.component).with_context(|| format!("Cannot read {component}"))?;
     let surface = Surface::of_component(&bytes).with_context(|| format!("Cannot use {component}"))?;
     let path = std::path::absolute(&options.component).with_context(|| format!("Cannot name {component}"))?;
