@@ -32,8 +32,8 @@ use crate::replay::ReplayError;
 use crate::sandbox::admission::{self, Refusal};
 use crate::sandbox::engine;
 use cost::Cost;
-use file::File;
 use life::{Life, Theatre};
+use step::Step;
 
 pub use from_record::from_record;
 pub use report::{Failure, Played, Report};
@@ -89,7 +89,8 @@ pub enum ScenarioError {
 pub fn run(path: &Path) -> Result<Report, ScenarioError> {
     let file = file::read(path)?;
     let (stage, _, mut cost) = prepare(&file.plugin)?;
-    let scenarios = play(&file, &stage, &mut cost)?;
+    let scenarios = file.understand(&stage)?;
+    let scenarios = play(&file.plugin, &scenarios, &stage, &mut cost);
     Ok(Report { path: path.to_owned(), scenarios, cost })
 }
 
@@ -108,17 +109,16 @@ pub fn profile(path: &Path, output: impl Write) -> Result<(), ScenarioError> {
         error: error.into(),
     };
     let stage = stage.profiled(&file.plugin.name, &component).map_err(unfit)?;
+    let scenarios = file.understand(&stage)?;
     let end = Instant::now() + PROFILED;
     while Instant::now() < end {
-        play(&file, &stage, &mut cost)?;
+        play(&file.plugin, &scenarios, &stage, &mut cost);
     }
     stage.write_profile(output).map_err(unfit)
 }
 
-fn play(file: &File, stage: &Theatre, cost: &mut Cost) -> Result<Vec<Played>, ScenarioError> {
-    let scenarios = file.understand(stage)?;
-    let play = |(name, steps): &(String, Vec<_>)| Life::new(stage, &file.plugin, name, cost).play(steps);
-    Ok(scenarios.iter().map(play).collect())
+fn play(plugin: &Plugin, scenarios: &[(String, Vec<Step>)], stage: &Theatre, cost: &mut Cost) -> Vec<Played> {
+    scenarios.iter().map(|(name, steps)| Life::new(stage, plugin, name, cost).play(steps)).collect()
 }
 
 /// Admits a plugin's component as the agent would, and compiles it, here and now: it is its author who waits.

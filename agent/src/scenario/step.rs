@@ -221,7 +221,7 @@ impl Reader<'_> {
             let text = format!("the plugin does not export `{function}`; it exports {}", exports.join(", "));
             return Err(Spanned::new(value.span(), text));
         };
-        let arguments = self.arguments(ty, value.span())?.unwrap_or_default();
+        let arguments = self.arguments(ty, value.span())?;
         self.happening(What::Call(function, arguments))
     }
 
@@ -241,20 +241,14 @@ impl Reader<'_> {
 
     fn expected(&self, value: &Spanned<toml::Value>) -> Result<Expected, Wrong> {
         let (function, ty) = self.import(value)?;
-        let arguments = match self.field("arguments") {
-            Some(_) => self.arguments(ty, value.span())?,
-            None => None,
-        };
+        let arguments = self.given_arguments(ty)?;
         let (answer, name) = (self.answer(ty)?, self.text("as")?);
         Ok(Expected { line: self.line, function, arguments, answer, name })
     }
 
     fn standing(&self, value: &Spanned<toml::Value>) -> Result<Standing, Wrong> {
         let (function, ty) = self.import(value)?;
-        let arguments = match self.field("arguments") {
-            Some(_) => self.arguments(ty, value.span())?,
-            None => None,
-        };
+        let arguments = self.given_arguments(ty)?;
         let answer = self.answer(ty)?.or_else(|| usual(ty)).ok_or_else(|| {
             Spanned::new(value.span(), format!("`{function}` is answered with `ok` or `err`"))
         })?;
@@ -262,7 +256,7 @@ impl Reader<'_> {
     }
 
     /// The arguments of a function, at a place where they are missing if they are.
-    fn arguments(&self, ty: &ComponentFunc, place: Range<usize>) -> Result<Option<Vec<Value>>, Wrong> {
+    fn arguments(&self, ty: &ComponentFunc, place: Range<usize>) -> Result<Vec<Value>, Wrong> {
         let (items, place) = match self.field("arguments") {
             Some(field) => (read::<Vec<toml::Value>>(field)?, field.span()),
             None => (Vec::new(), place),
@@ -278,7 +272,12 @@ impl Reader<'_> {
             pattern::fits(&value, &ty).map_err(|error| format!("`{name}`: {error}"))?;
             Ok(value)
         });
-        values.collect::<Result<_, String>>().map(Some).map_err(wrong)
+        values.collect::<Result<_, String>>().map_err(wrong)
+    }
+
+    /// The arguments of a function, if any are given.
+    fn given_arguments(&self, ty: &ComponentFunc) -> Result<Option<Vec<Value>>, Wrong> {
+        self.field("arguments").map(|field| self.arguments(ty, field.span())).transpose()
     }
 
     /// What a function is to be answered with, if that is said.
