@@ -8,7 +8,7 @@ use super::bindings::bellhop::guest::types::Error;
 use crate::mailbox::Token;
 
 /// The most bytes that one call brings.
-const LARGEST_READ: u32 = 1 << 20;
+pub(crate) const LARGEST_READ: u32 = 1 << 20;
 
 /// The buffers of one plugin. What is lent to somebody else, an HGCM call or the clipboard, counts until
 /// it is back.

@@ -37,6 +37,7 @@ use crate::mailbox::{Poster, Token};
 use crate::observe::{Board, Tap, Watched};
 use crate::plugin::{Record, Used};
 
+pub(crate) use buffers::LARGEST_READ;
 pub(crate) use clipboard::{ClipboardRead, ClipboardWanted, told};
 pub(crate) use hgcm::HgcmEnd;
 pub(crate) use log::{LONGEST_LINE, log_line, printable};

@@ -24,17 +24,29 @@ pub fn shown<T: Serialize + ?Sized>(value: &T, contents: bool) -> Value {
 /// A list of bytes as JSON.
 #[must_use]
 pub fn bytes(bytes: &[u8], contents: bool) -> Value {
-    use std::fmt::Write;
-    let value = if contents {
-        let mut hex = String::with_capacity(2 * bytes.len());
-        for byte in bytes {
-            let _ = write!(hex, "{byte:02x}");
-        }
-        Value::String(hex)
-    } else {
-        bytes.len().into()
-    };
+    let value = if contents { Value::String(hex(bytes)) } else { bytes.len().into() };
     Value::Object(Map::from_iter([(BYTES.to_owned(), value)]))
+}
+
+/// Bytes in hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    let mut hex = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}
+
+/// What [`hex`] was made of, if it is pairs of digits.
+#[must_use]
+pub fn unhex(hex: &str) -> Option<Vec<u8>> {
+    if !hex.len().is_multiple_of(2) {
+        return None;
+    }
+    let pairs = hex.as_bytes().chunks_exact(2);
+    pairs.map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 /// A number as JSON, which has no infinity: that is a string.

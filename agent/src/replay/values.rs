@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 use wasmtime::component::{Type, Val};
 
-use crate::observe::values::{BYTES, bytes, cut, float};
+use crate::observe::values::{BYTES, bytes, cut, float, unhex};
 
 /// The most bytes that a record may stand for without having them.
 const MOST_ZEROS: u64 = 128 << 20;
@@ -170,10 +170,7 @@ fn as_bytes(value: &Value) -> Option<Vec<u8>> {
     match value {
         Value::Array(items) => items.iter().map(|item| item.as_u64()?.try_into().ok()).collect(),
         Value::Object(fields) => match fields.get(BYTES)? {
-            Value::String(hex) if hex.len() % 2 == 0 => {
-                let pairs = hex.as_bytes().chunks_exact(2);
-                pairs.map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()).collect()
-            }
+            Value::String(hex) => unhex(hex),
             Value::Number(count) => {
                 let count = count.as_u64().filter(|count| *count <= MOST_ZEROS)?;
                 Some(vec![0; usize::try_from(count).ok()?])

@@ -15,6 +15,7 @@ use wasmtime::component::Component;
 use super::compile::Compiler;
 use super::engine::Target;
 use super::load::{self, LoadError};
+use crate::observe::values::hex;
 
 /// So many compiled components are kept.
 const MOST_FILES: usize = 64;
@@ -153,10 +154,6 @@ pub fn trust(folder: &Path) -> Result<()> {
 #[must_use]
 pub fn digest(component: &[u8]) -> String {
     hex(&Sha256::digest(component))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Lets `Hash` feed a digest whose result is the same in every process.

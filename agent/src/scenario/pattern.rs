@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use wasmtime::component::Type;
 
-use crate::observe::values::{BYTES, bytes};
+use crate::observe::values::{BYTES, bytes, unhex};
 use crate::replay::values::{Unfit, from_json};
 
 /// Bytes that are text.
@@ -191,11 +191,7 @@ fn leaf(value: &Value, ty: &Type) -> Result<(), String> {
 pub(super) fn as_bytes(value: &Value) -> Option<Vec<u8>> {
     match value {
         Value::Array(items) if items.is_empty() => Some(Vec::new()),
-        Value::Object(fields) => {
-            let hex = fields.get(BYTES)?.as_str().filter(|hex| hex.len() % 2 == 0)?.as_bytes();
-            let pairs = hex.chunks_exact(2);
-            pairs.map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()).collect()
-        }
+        Value::Object(fields) => unhex(fields.get(BYTES)?.as_str()?),
         _ => None,
     }
 }

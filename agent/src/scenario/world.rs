@@ -19,7 +19,7 @@ use super::step::{Expected, Standing, usual};
 use crate::bucket::Bucket;
 use crate::config::Plugin;
 use crate::grants::Authority;
-use crate::host::printable;
+use crate::host::{LARGEST_READ, printable};
 use crate::observe::nanoseconds;
 use crate::observe::values::bytes;
 use crate::replay::stage::{Answer, Functions, Prompter};
@@ -45,9 +45,6 @@ const FREE: [&str; 6] = [
 
 /// What is answered with a number that names what was begun, unless something else is said.
 const BEGINS: [&str; 4] = ["hgcm.connect", "hgcm.submit", "properties.watch", "clipboard.read"];
-
-/// The most bytes that one read of a buffer brings.
-const LARGEST_READ: usize = 1 << 20;
 
 /// What host calls act on, shared with whoever plays the scenario.
 pub(super) struct World {
@@ -395,7 +392,7 @@ impl World {
             "buffers.read" => match self.buffers.get(&number(0)) {
                 Some(held) => {
                     let start = usize::try_from(number(1)).unwrap_or(usize::MAX).min(held.len());
-                    let most = usize::try_from(number(2)).unwrap_or(usize::MAX).min(LARGEST_READ);
+                    let most = usize::try_from(number(2)).unwrap_or(usize::MAX).min(LARGEST_READ as usize);
                     let piece: Vec<_> = held.iter().skip(start).take(most).copied().collect();
                     json!({ "ok": if piece.is_empty() { json!([]) } else { bytes(&piece, true) } })
                 }
